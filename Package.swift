@@ -1,0 +1,85 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One source, two ways to compile (docs/building.md): `make` sets CATENA_EMBEDDED=1 and builds what ships, as Embedded Swift;
+// a bare `swift build` and `swift test` compile the same files as ordinary Swift.
+let embedded = Context.environment["CATENA_EMBEDDED"] == "1"
+let unicodeTables = Context.environment["CATENA_UNICODE_TABLES"] ?? ""
+
+let swift: [SwiftSetting] =
+    embedded
+    ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-Osize"])]
+    : [.treatWarning("EmbeddedRestrictions", as: .warning)]
+
+// The Unicode tables are what comparing Strings needs in Embedded Swift; `-z defs` turns a forgotten library into a link error.
+let link: [LinkerSetting] =
+    embedded
+    ? [.unsafeFlags([unicodeTables, "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "--gc-sections"])]
+    : []
+
+let exportEntryOnly: [LinkerSetting] =
+    embedded ? [.unsafeFlags(["-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/CatenaABI/module.map"])] : []
+
+/// A layer of the engine, compiled both ways.
+func layer(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil, exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, exclude: exclude, swiftSettings: swift)
+}
+
+/// The modules that ship: type name, and the Swift target of its folder under `Modules/`.
+let modules = [
+    (type: "bridge", target: "BridgeModule"),
+    (type: "host-local", target: "HostLocalModule"),
+    (type: "loopback", target: "LoopbackModule"),
+    (type: "portmap", target: "PortmapModule"),
+]
+
+var products: [Product] = [
+    .executable(name: "catena", targets: ["catena"]),
+    .executable(name: "catena-exec", targets: ["catena-exec"]),
+]
+var targets: [Target] = [
+    .target(name: "CatenaABI", exclude: ["module.map"]),
+    .target(name: "CLinux"),
+    .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+    .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+    .systemLibrary(name: "CNftables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
+    layer("Linux", ["CLinux"]),
+    layer("JSON", ["CJansson", "CLinux"]),
+    layer("CNI", ["JSON", "CLinux"]),
+    layer("Namespace", ["CLinux", "CNI", "Linux"]),
+    layer("State", ["CLinux", "CNI", "JSON", "Linux"]),
+    layer("Netlink", ["CLinux", "CMnl", "CNI", "Linux", "Namespace"]),
+    layer("Nftables", ["CNftables", "CNI", "JSON", "Linux", "CLinux"]),
+    layer("ModuleKit", ["CatenaABI", "CNI", "JSON", "Linux", "Namespace", "Netlink", "Nftables", "State"]),
+    layer("ChainEngine", ["CatenaABI", "CNI", "JSON", "Linux", "Namespace", "Netlink", "Nftables", "State", "ModuleKit"]),
+    .executableTarget(name: "catena", dependencies: ["ChainEngine"], swiftSettings: swift, linkerSettings: link + libraries),
+    .executableTarget(name: "catena-exec", dependencies: ["ChainEngine"], swiftSettings: swift, linkerSettings: link + libraries),
+]
+
+/// Auto-linking does not happen in Embedded Swift: each C library is named. libnftables is opened at run time, when a chain needs it.
+var libraries: [LinkerSetting] { [.linkedLibrary("jansson"), .linkedLibrary("mnl"), .linkedLibrary("m")] }
+
+for module in modules {
+    products.append(.library(name: module.type, type: .dynamic, targets: [module.target]))
+    targets.append(
+        .target(
+            name: module.target, dependencies: ["ModuleKit"], path: "Modules/\(module.type)", exclude: ["README.md"],
+            swiftSettings: swift, linkerSettings: link + libraries + exportEntryOnly))
+}
+
+var dependencies: [Package.Dependency] = []
+if !embedded {
+    dependencies.append(.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"))
+    products.append(.executable(name: "catenactl", targets: ["catenactl"]))
+    targets.append(
+        .executableTarget(
+            name: "catenactl",
+            dependencies: ["ChainEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")]))
+    targets.append(
+        .testTarget(
+            name: "CatenaTests",
+            dependencies: ["ChainEngine", "ModuleKit"] + modules.map { .target(name: $0.target) },
+            path: "Tests/unit"))
+}
+
+let package = Package(name: "catena", products: products, dependencies: dependencies, targets: targets, swiftLanguageModes: [.v6])

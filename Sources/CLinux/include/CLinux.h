@@ -1,0 +1,90 @@
+// CLinux: the parts of libc and of the kernel's headers that Catena uses, for both ways of compiling (there is no Glibc module in
+// Embedded Swift). What Swift can't import (variadic functions, function-like macros, errno) gets a small inline function,
+// prefixed `clinux_`; everything else is used under its own name.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_arp.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/magic.h>
+#include <linux/neighbour.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static inline int clinux_errno(void) { return errno; }
+
+static inline int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
+
+static inline int clinux_openat(int directory, const char *path, int flags, mode_t mode) {
+    return openat(directory, path, flags | O_CLOEXEC, mode);
+}
+
+/// Sets FD_CLOEXEC: a descriptor that must not reach an executable plugin.
+static inline int clinux_set_cloexec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC); }
+
+/// True where `fd` is an open descriptor of this process.
+static inline int clinux_is_open(int fd) { return fcntl(fd, F_GETFD) != -1; }
+
+/// pidfd_open(2): glibc has a wrapper only since 2.36.
+static inline int clinux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+static inline int clinux_wait_exited(int status) { return WIFEXITED(status); }
+static inline int clinux_wait_exit_status(int status) { return WEXITSTATUS(status); }
+static inline int clinux_wait_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
+
+static inline int clinux_is_directory(mode_t mode) { return S_ISDIR(mode); }
+static inline int clinux_is_regular(mode_t mode) { return S_ISREG(mode); }
+static inline int clinux_is_link(mode_t mode) { return S_ISLNK(mode); }
+
+/// The environment of this process, to hand on to an executable plugin.
+static inline char *const *clinux_environment(void) {
+    extern char **environ;
+    return environ;
+}
+
+/// The name this program was called by (argv[0]); a multi-call binary dispatches on it.
+static inline const char *clinux_program_name(void) { return program_invocation_name; }
+
+/// A directory entry's name: `d_name` is an array, which Swift would import as a tuple.
+static inline const char *clinux_entry_name(const struct dirent *entry) { return entry->d_name; }
+
+/// strerror(3): what an errno means, in words.
+const char *clinux_error_text(int error);
+
+#endif

@@ -1,0 +1,39 @@
+import CLinux
+
+/// The process environment.
+public enum Environment {
+    /// The value of a variable, nil where it is not set.
+    public static func value(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+    /// The value of a variable; nil also where the process has privileges that its caller lacks (set-uid, file capabilities), so
+    /// that a caller can't steer what such a process loads. The corresponding C function is `secure_getenv`.
+    public static func trustedValue(_ name: String) -> String? { secure_getenv(name).map { String(cString: $0) } }
+
+    /// All variables as `NAME=value`.
+    public static var all: [String] {
+        var result: [String] = []
+        guard var next = clinux_environment() else { return [] }
+        while let entry = next.pointee {
+            result.append(String(cString: entry))
+            next += 1
+        }
+        return result
+    }
+
+    /// The last path component of argv[0]: a multi-call binary dispatches on it.
+    public static var programName: String {
+        let name = String(cString: clinux_program_name())
+        guard let slash = name.utf8.lastIndex(of: UInt8(ascii: "/")) else { return name }
+        return String(name[name.utf8.index(after: slash)...])
+    }
+
+    /// The directory of the running program's file, symbolic links resolved.
+    public static var programDirectory: String? {
+        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        let count = buffer.withUnsafeMutableBytes { bytes in
+            bytes.baseAddress.map { readlink("/proc/self/exe", $0.assumingMemoryBound(to: CChar.self), bytes.count) } ?? -1
+        }
+        guard count > 0, let slash = buffer[0..<count].lastIndex(of: UInt8(ascii: "/")) else { return nil }
+        return slash == 0 ? "/" : String(decoding: buffer[0..<slash], as: UTF8.self)
+    }
+}

@@ -1,0 +1,64 @@
+import CLinux
+
+/// Whole-file operations on paths.
+public enum File {
+    /// Reads a whole file. Throws `EFBIG` when it is longer than `limit` bytes.
+    public static func read(_ path: String, limit: Int = 16 << 20) throws(Errno) -> [UInt8] {
+        try FileDescriptor.open(path, O_RDONLY).readAll(limit: limit)
+    }
+
+    /// Reads a whole file as UTF-8 text; bytes that are not UTF-8 become replacement characters.
+    public static func readText(_ path: String, limit: Int = 16 << 20) throws(Errno) -> String {
+        String(decoding: try read(path, limit: limit), as: UTF8.self)
+    }
+
+    /// Writes `text` to an existing file in one write(2), as files under /proc/sys want it.
+    public static func write(_ text: String, to path: String) throws(Errno) {
+        try FileDescriptor.open(path, O_WRONLY).writeAll(text)
+    }
+
+    /// Replaces `path` as a whole: a temporary file beside it is written, then renamed. A reader sees the old or the new content.
+    public static func replace(_ path: String, with bytes: [UInt8], mode: mode_t = 0o600) throws(Errno) {
+        let temporary = "\(path).tmp-\(getpid())"
+        do throws(Errno) {
+            // The mode is set on the descriptor: it holds whatever the umask and whatever an older temporary file had.
+            let file = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+            if fchmod(file.rawValue, mode) != 0 { throw Errno.current }
+            try file.writeAll(bytes)
+            if rename(temporary, path) != 0 { throw Errno.current }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    /// Removes a file. A missing file is no error.
+    public static func remove(_ path: String) throws(Errno) {
+        if unlink(path) != 0, Errno.current != .noEntry { throw Errno.current }
+    }
+
+    /// Whether something is at `path` (symbolic links followed).
+    public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// Makes `path` and the directories above it that are missing, each with `mode`.
+    public static func makeDirectories(_ path: String, mode: mode_t) throws(Errno) {
+        if mkdir(path, mode) == 0 || Errno.current == .exists { return }
+        guard Errno.current == .noEntry, let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash != path.startIndex else {
+            throw Errno.current
+        }
+        try makeDirectories(String(path[path.startIndex..<slash]), mode: mode)
+        if mkdir(path, mode) != 0, Errno.current != .exists { throw Errno.current }
+    }
+
+    /// The names in a directory, without `.` and `..`, in no particular order.
+    public static func list(_ directory: String) throws(Errno) -> [String] {
+        guard let stream = opendir(directory) else { throw Errno.current }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = String(cString: clinux_entry_name(entry))
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names
+    }
+}

@@ -1,0 +1,77 @@
+import CLinux
+
+/// An open file descriptor that is closed when its owner lets go of it. All are opened with `O_CLOEXEC`.
+public struct FileDescriptor: ~Copyable {
+    /// The number, for a system call; it stays owned by this value.
+    public let rawValue: Int32
+
+    /// Takes over a descriptor that is already open.
+    public init(owning rawValue: Int32) { self.rawValue = rawValue }
+
+    deinit { _ = close(rawValue) }
+
+    /// Opens `path`. The corresponding C function is `open`.
+    public static func open(_ path: String, _ flags: Int32, mode: mode_t = 0) throws(Errno) -> FileDescriptor {
+        while true {
+            let descriptor = clinux_open(path, flags, mode)
+            if descriptor >= 0 { return FileDescriptor(owning: descriptor) }
+            if Errno.current != .interrupted { throw Errno.current }
+        }
+    }
+
+    /// Reads to the end of the file. Throws `EFBIG` when there are more than `limit` bytes.
+    public func readAll(limit: Int) throws(Errno) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 16 * 1024)
+        while true {
+            let count = chunk.withUnsafeMutableBytes { read(rawValue, $0.baseAddress, $0.count) }
+            if count < 0 {
+                if Errno.current == .interrupted { continue }
+                throw Errno.current
+            }
+            if count == 0 { return bytes }
+            bytes.append(contentsOf: chunk[0..<count])
+            if bytes.count > limit { throw .fileTooLarge }
+        }
+    }
+
+    /// Writes all of `bytes`.
+    public func writeAll(_ bytes: [UInt8]) throws(Errno) {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { write(rawValue, $0.baseAddress.map { $0 + done }, bytes.count - done) }
+            if count < 0 {
+                if Errno.current == .interrupted { continue }
+                throw Errno.current
+            }
+            done += count
+        }
+    }
+
+    /// Writes all of `text` in UTF-8.
+    public func writeAll(_ text: String) throws(Errno) { try writeAll(Array(text.utf8)) }
+}
+
+/// Standard input, output and error of the process: never closed.
+public enum StandardStream {
+    /// Reads standard input to its end. Throws `EFBIG` when there are more than `limit` bytes.
+    public static func readInput(limit: Int) throws(Errno) -> [UInt8] { try borrow(0) { (input) throws(Errno) in try input.readAll(limit: limit) } }
+
+    /// Writes to standard output.
+    public static func writeOutput(_ text: String) throws(Errno) { try borrow(1) { (output) throws(Errno) in try output.writeAll(text) } }
+
+    /// Writes to standard error; a failure has nowhere to be told.
+    public static func writeError(_ text: String) { try? borrow(2) { (error) throws(Errno) in try error.writeAll(text) } }
+
+    private static func borrow<T>(_ number: Int32, _ body: (borrowing FileDescriptor) throws(Errno) -> T) throws(Errno) -> T {
+        let copy = dup3Cloexec(number)
+        if copy < 0 { throw Errno.current }
+        return try body(FileDescriptor(owning: copy))
+    }
+
+    private static func dup3Cloexec(_ number: Int32) -> Int32 {
+        let copy = dup(number)
+        if copy >= 0 { _ = clinux_set_cloexec(copy) }
+        return copy
+    }
+}
