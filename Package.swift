@@ -8,13 +8,13 @@ let unicodeTables = Context.environment["CATENA_UNICODE_TABLES"] ?? ""
 
 let swift: [SwiftSetting] =
     embedded
-    ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-Osize"])]
+    ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-Osize", "-Xfrontend", "-function-sections"])]
     : [.treatWarning("EmbeddedRestrictions", as: .warning)]
 
 // The Unicode tables are what comparing Strings needs in Embedded Swift; `-z defs` turns a forgotten library into a link error.
 let link: [LinkerSetting] =
     embedded
-    ? [.unsafeFlags([unicodeTables, "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "--gc-sections"])]
+    ? [.unsafeFlags([unicodeTables, "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed", "-use-ld=lld"])]
     : []
 
 let exportEntryOnly: [LinkerSetting] =
@@ -42,7 +42,8 @@ var targets: [Target] = [
     .target(name: "CLinux"),
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
     .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
-    .systemLibrary(name: "CNftables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
+    // Only its header: the library is opened when a chain first needs it.
+    .systemLibrary(name: "CNftables", providers: [.apt(["libnftables-dev"])]),
     layer("Linux", ["CLinux"]),
     layer("JSON", ["CJansson", "CLinux"]),
     layer("CNI", ["JSON", "CLinux"]),
@@ -50,10 +51,11 @@ var targets: [Target] = [
     layer("State", ["CLinux", "CNI", "JSON", "Linux"]),
     layer("Netlink", ["CLinux", "CMnl", "CNI", "Linux", "Namespace"]),
     layer("Nftables", ["CNftables", "CNI", "JSON", "Linux", "CLinux"]),
-    layer("ModuleKit", ["CatenaABI", "CNI", "JSON", "Linux", "Namespace", "Netlink", "Nftables", "State"]),
-    layer("ChainEngine", ["CatenaABI", "CNI", "JSON", "Linux", "Namespace", "Netlink", "Nftables", "State", "ModuleKit"]),
-    .executableTarget(name: "catena", dependencies: ["ChainEngine"], swiftSettings: swift, linkerSettings: link + libraries),
-    .executableTarget(name: "catena-exec", dependencies: ["ChainEngine"], swiftSettings: swift, linkerSettings: link + libraries),
+    layer("ModuleABI", ["CatenaABI", "CLinux", "CNI"]),
+    layer("ModuleKit", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "JSON", "Linux", "Namespace", "Netlink", "State"]),
+    layer("ChainEngine", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "JSON", "Linux", "Namespace", "Netlink", "Nftables", "State"]),
+    .executableTarget(name: "catena", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
+    .executableTarget(name: "catena-exec", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
 ]
 
 /// Auto-linking does not happen in Embedded Swift: each C library is named. libnftables is opened at run time, when a chain needs it.

@@ -61,6 +61,10 @@ public struct IPAddress: Hashable, Sendable {
 
     /// The usual text form (inet_ntop(3)): "10.1.0.5", "fd00::5".
     public var text: String {
+        // inet_ntop writes the lowest addresses of IPv6 with an IPv4 tail, "::0.1.0.5", which no one else does (RFC 5952, section 5).
+        if family == .v6 && high == 0 && low >> 32 == 0 && low > 0xffff {
+            return "::\(String(low >> 16, radix: 16)):\(String(low & 0xffff, radix: 16))"
+        }
         let raw = bytes
         var buffer = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
         let done = inet_ntop(family == .v4 ? AF_INET : AF_INET6, raw, &buffer, socklen_t(buffer.count))

@@ -1,1 +1,8 @@
-@main struct Main { static func main() {} }
+import CLinux
+import ChainEngine
+import Linux
+
+@main
+struct CatenaExec {
+    static func main() { exit(WrapperProgram.main(type: Environment.programName)) }
+}

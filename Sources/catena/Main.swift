@@ -1,1 +1,7 @@
-@main struct Main { static func main() {} }
+import CLinux
+import ChainEngine
+
+@main
+struct Catena {
+    static func main() { exit(HostProgram.main()) }
+}

@@ -21,6 +21,7 @@
 #include <linux/if_link.h>
 #include <linux/magic.h>
 #include <linux/neighbour.h>
+#include <linux/nsfs.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -36,6 +37,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -58,8 +61,11 @@ static inline int clinux_openat(int directory, const char *path, int flags, mode
 /// Sets FD_CLOEXEC: a descriptor that must not reach an executable plugin.
 static inline int clinux_set_cloexec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
-/// True where `fd` is an open descriptor of this process.
-static inline int clinux_is_open(int fd) { return fcntl(fd, F_GETFD) != -1; }
+/// Sets O_NONBLOCK.
+static inline int clinux_set_nonblocking(int fd) { return fcntl(fd, F_SETFL, O_NONBLOCK); }
+
+/// The kind of a namespace, a CLONE_NEW… constant; negative where `fd` is none. See ioctl_ns(2).
+static inline int clinux_namespace_type(int fd) { return ioctl(fd, NS_GET_NSTYPE); }
 
 /// pidfd_open(2): glibc has a wrapper only since 2.36.
 static inline int clinux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
@@ -71,6 +77,13 @@ static inline int clinux_wait_signal(int status) { return WIFSIGNALED(status) ? 
 static inline int clinux_is_directory(mode_t mode) { return S_ISDIR(mode); }
 static inline int clinux_is_regular(mode_t mode) { return S_ISREG(mode); }
 static inline int clinux_is_link(mode_t mode) { return S_ISLNK(mode); }
+
+/// bind(2) and sendto(2): in C their address is a transparent union, which Swift can't import.
+static inline int clinux_bind(int fd, const struct sockaddr *address, socklen_t length) { return bind(fd, address, length); }
+static inline ssize_t clinux_sendto(
+    int fd, const void *bytes, size_t count, int flags, const struct sockaddr *address, socklen_t length) {
+    return sendto(fd, bytes, count, flags, address, length);
+}
 
 /// The environment of this process, to hand on to an executable plugin.
 static inline char *const *clinux_environment(void) {

@@ -241,6 +241,11 @@ struct catena_host {
      * so the module may return that number as it is. When a delegate's ADD fails, the host has run its DEL. */
     int32_t (*delegate)(const catena_call *call, const char *type, uint32_t operation, const char *config, const catena_result **result);
 
+    /* Tells the last failure that was stated in this call, by the module or by a service: its code, its message, and its details (""
+     * for none); each pointer may be NULL where it isn't wanted. For a module that cleans up after a failed service, or goes on
+     * without it. Returns CATENA_OK, or non-zero where there was no failure. */
+    int32_t (*failure)(const catena_call *call, uint32_t *code, const char **message, const char **details);
+
     /* A NETLINK_ROUTE socket: of the host's namespace for container 0, of the container's for container 1. Opened once and shared by
      * the modules of a chain; bound; extended acknowledgements and strict checking are on. The host owns it: don't close it, read every
      * answer to what was sent, and take no answer for granted whose sequence number is not yours. Returns the descriptor, or -1 where
@@ -281,6 +286,17 @@ typedef struct catena_nft {
      * its output as libnftables writes it with JSON on; the host's, until the call ends. What is queued is not in it yet. Returns
      * CATENA_OK; CATENA_NFT_ABSENT where the table, chain, set or element does not exist; another number after a call of fail. */
     int32_t (*query)(const catena_call *call, const char *command, const char **json);
+
+    /* Whether a chain exists, asked of the kernel directly: its cost does not grow with the ruleset. For a module that sets up its table
+     * and chains only where they are missing. `family` is "ip", "ip6", "inet", "bridge". What is queued is not seen. Returns CATENA_OK
+     * where it exists; CATENA_NFT_ABSENT where it does not; another number after a call of fail. */
+    int32_t (*has_chain)(const catena_call *call, const char *family, const char *table, const char *chain);
+
+    /* Commits what the chain has queued so far. On DEL and GC for a module that is about to delete links or release addresses: rules that
+     * name an address go before the address can be given to someone else, and the kernel's grace periods overlap. On ADD only for a
+     * module that must act after its rules are in force (portmap removes stale connections then): should a later plugin fail, its `del`
+     * has to take them back. Returns CATENA_OK, or a number after a call of fail. */
+    int32_t (*commit)(const catena_call *call);
 } catena_nft;
 
 #define CATENA_NFT_ABSENT 2

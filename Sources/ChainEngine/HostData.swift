@@ -1,0 +1,138 @@
+import CLinux
+import CNI
+import CatenaABI
+import JSON
+import ModuleABI
+import Namespace
+import Netlink
+import Nftables
+
+/// What `catena_call.host_data` points to: the services of the tables, in Swift.
+///
+/// Each returns what the C function returns; a failure has been stated with ``fail(_:)`` before.
+final class HostData {
+    private let invocation: ModuleInvocation
+    let nft: UnsafeMutablePointer<catena_nft>
+
+    init(_ invocation: ModuleInvocation, _ nft: UnsafeMutablePointer<catena_nft>) {
+        self.invocation = invocation
+        self.nft = nft
+    }
+
+    /// The data of a call; nil where a module passed NULL.
+    static func of(_ call: UnsafePointer<catena_call>?) -> HostData? {
+        guard let data = call?.pointee.host_data else { return nil }
+        return Unmanaged<HostData>.fromOpaque(data).takeUnretainedValue()
+    }
+
+    func log(_ level: UInt32, _ message: String) {
+        invocation.engine.log.write(
+            Logger.Level(rawValue: level) ?? .error, "\(invocation.call.request.context) plugin=\(invocation.plugin.type)", message)
+    }
+
+    func fail(_ error: CNIError) -> Int32 {
+        invocation.failure = error
+        return 1
+    }
+
+    /// Runs `body`; an error it throws becomes the call's failure.
+    private func attempt(_ body: () throws(CNIError) -> Int32) -> Int32 {
+        do throws(CNIError) { return try body() } catch { return fail(error) }
+    }
+
+    func setResult(_ result: UnsafePointer<catena_result>?) -> Int32 {
+        attempt { () throws(CNIError) in
+            if let result { invocation.result = try ResultStructs.read(result) } else { invocation.result = nil }
+            return CATENA_OK
+        }
+    }
+
+    func delegate(
+        _ type: String, _ operation: UInt32, _ config: String?, _ result: UnsafeMutablePointer<UnsafePointer<catena_result>?>?
+    ) -> Int32 {
+        attempt { () throws(CNIError) in
+            guard let operation = Operation(rawValue: operation) else { throw CNIError("delegate to \(type): unknown operation \(operation)") }
+            var object: JSONObject?
+            if let config { object = try HostData.decode(config) }
+            let answer = try invocation.engine.delegate(type, operation, config: object, from: invocation)
+            if operation == .add { result?.pointee = ResultStructs.write(answer ?? CNIResult(), into: invocation.arena) }
+            return CATENA_OK
+        }
+    }
+
+    private static func decode(_ config: String) throws(CNIError) -> JSONObject {
+        do throws(JSONError) {
+            if let object = try JSON(parsing: config).object { return object }
+        } catch {
+            throw CNIError(.decodingFailure, "decode a delegate's configuration: \(error.text)")
+        }
+        throw CNIError(.decodingFailure, "decode a delegate's configuration: expected an object")
+    }
+
+    func failure(
+        _ code: UnsafeMutablePointer<UInt32>?, _ message: UnsafeMutablePointer<UnsafePointer<CChar>?>?,
+        _ details: UnsafeMutablePointer<UnsafePointer<CChar>?>?
+    ) -> Int32 {
+        guard let failure = invocation.failure else { return 1 }
+        code?.pointee = failure.code.rawValue
+        message?.pointee = invocation.arena.string(failure.message)
+        details?.pointee = invocation.arena.string(failure.details)
+        return CATENA_OK
+    }
+
+    func netlink(_ container: UInt32) -> Int32 {
+        do throws(NetlinkError) {
+            return try (container == 0 ? invocation.engine.hostSocket() : invocation.engine.containerSocket()).descriptor
+        } catch {
+            _ = fail(error.cni)
+            return -1
+        }
+    }
+
+    func allocate(_ bytes: UInt64) -> UnsafeMutableRawPointer? {
+        guard let count = Int(exactly: bytes) else { return nil }
+        return invocation.arena.allocate(count)
+    }
+
+    func inContainer(_ body: (@convention(c) (UnsafeMutableRawPointer?) -> Int32)?, _ context: UnsafeMutableRawPointer?) -> Int32 {
+        attempt { () throws(CNIError) in
+            guard let body else { throw CNIError("in_container was called without a function") }
+            guard invocation.call.netnsDescriptor >= 0 else {
+                throw CNIError(.invalidNetns, "enter network namespace \(invocation.call.request.netns): it does not exist")
+            }
+            return try NetworkNamespace.with(fd: invocation.call.netnsDescriptor) { body(context) }
+        }
+    }
+
+    // MARK: nftables
+
+    func queue(_ commands: String, _ purpose: String) -> Int32 {
+        invocation.engine.queue(commands, purpose: purpose, owner: invocation.plugin.type)
+        return CATENA_OK
+    }
+
+    func query(_ command: String, _ json: UnsafeMutablePointer<UnsafePointer<CChar>?>?) -> Int32 {
+        do throws(NftablesError) {
+            guard let answer = try invocation.engine.nftables.query(command) else { return CATENA_NFT_ABSENT }
+            json?.pointee = invocation.arena.string(answer)
+            return CATENA_OK
+        } catch {
+            return fail(error.cni)
+        }
+    }
+
+    func hasChain(_ family: String, _ table: String, _ chain: String) -> Int32 {
+        do throws(NftablesError) {
+            return try invocation.engine.nftables.hasChain(family: family, table: table, chain: chain) ? CATENA_OK : CATENA_NFT_ABSENT
+        } catch {
+            return fail(error.cni)
+        }
+    }
+
+    func commit() -> Int32 {
+        attempt { () throws(CNIError) in
+            try invocation.engine.commit()
+            return CATENA_OK
+        }
+    }
+}

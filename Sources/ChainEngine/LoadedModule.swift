@@ -1,0 +1,76 @@
+import CLinux
+import CNI
+import CatenaABI
+import Linux
+
+/// A module that was opened: never closed again, since its code may be on the stack of anything it registered.
+public struct LoadedModule {
+    /// The file it came from.
+    public let path: String
+    let table: UnsafePointer<catena_module>
+
+    /// Opens `path` as the module of `type`. Throws where it is no shared object, has no entry, or another ABI.
+    init(_ path: String, type: String) throws(CNIError) {
+        guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) else {
+            throw CNIError("open module \(path): \(LoadedModule.linkerError)", details: "is it a shared object built for this system?")
+        }
+        guard let symbol = dlsym(handle, "catena_module_entry") else {
+            throw CNIError(
+                "open module \(path): it has no symbol catena_module_entry", details: "a module exports it: see catena/module.h")
+        }
+        let entry = unsafeBitCast(symbol, to: catena_module_entry_function.self)
+        guard let table = entry(UInt32(CATENA_ABI_MAJOR)) else {
+            throw CNIError("module \(path) does not serve ABI \(CATENA_ABI_MAJOR)", details: "rebuild it against this release's catena/module.h")
+        }
+        try LoadedModule.check(table, path: path, type: type)
+        self.path = path
+        self.table = table
+    }
+
+    private static func check(_ table: UnsafePointer<catena_module>, path: String, type: String) throws(CNIError) {
+        // The first two fields are there in every ABI, whatever follows them.
+        let (size, major) = (table.pointee.size, table.pointee.abi_major)
+        guard major == UInt32(CATENA_ABI_MAJOR) else {
+            throw CNIError(
+                "module \(path) has ABI \(major), this host \(CATENA_ABI_MAJOR)", details: "rebuild it against this release's catena/module.h")
+        }
+        guard size >= UInt32(MemoryLayout<catena_module>.size) else {
+            throw CNIError("module \(path): catena_module.size is \(size): expected at least \(MemoryLayout<catena_module>.size)")
+        }
+        guard table.pointee.type != nil, table.pointee.version != nil, table.pointee.cni_versions != nil, table.pointee.add != nil else {
+            throw CNIError("module \(path): type, version, cni_versions and add must be set in catena_module")
+        }
+        let name = String(cString: table.pointee.type)
+        guard name == type else { throw CNIError("module \(path) says that its type is \"\(name)\", expected \"\(type)\"") }
+    }
+
+    private static var linkerError: String { dlerror().map { String(cString: $0) } ?? "unknown error" }
+
+    /// The CNI versions that the module serves.
+    public var versions: [String] {
+        var versions: [String] = []
+        guard var next = table.pointee.cni_versions else { return [] }
+        while let text = next.pointee, versions.count < 64 {
+            versions.append(String(cString: text))
+            next += 1
+        }
+        return versions
+    }
+
+    /// The module's own version.
+    public var version: String { String(cString: table.pointee.version) }
+
+    /// Whether ADD makes the container's interface.
+    var makesInterface: Bool { table.pointee.kind == UInt32(CATENA_KIND_INTERFACE) }
+
+    /// The function of an operation; nil where the module has none, which counts as success.
+    func function(_ operation: Operation) -> (@convention(c) (UnsafePointer<catena_call>?) -> Int32)? {
+        switch operation {
+        case .add: table.pointee.add
+        case .del: table.pointee.del
+        case .check: table.pointee.check
+        case .gc: table.pointee.gc
+        case .status: table.pointee.status
+        }
+    }
+}

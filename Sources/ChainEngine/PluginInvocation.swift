@@ -1,0 +1,121 @@
+import CLinux
+import CNI
+import JSON
+import Linux
+import Namespace
+
+/// What a runtime asks of this process as a CNI plugin: the environment and standard input, read and checked.
+///
+/// CNI 1.1.0, sections 2 and 3; checks, their order and their codes are those of the reference's `skel` package.
+public struct PluginInvocation {
+    public let operation: Operation
+    public let containerID: String
+    public let netns: String
+    public let interfaceName: String
+    public let arguments: String
+    public let path: String
+    /// The configuration on standard input.
+    public let config: ConfigReader
+    /// The network's name.
+    public let network: String
+    /// The configuration's CNI version; "0.1.0" where it has none.
+    public let cniVersion: String
+
+    /// Reads the environment and standard input for `operation`.
+    public init(_ operation: Operation) throws(CNIError) {
+        let environment = try PluginEnvironment(operation)
+        self.operation = operation
+        containerID = environment.containerID
+        netns = environment.netns
+        interfaceName = environment.interfaceName
+        arguments = environment.arguments
+        path = environment.path
+        let input = try PluginInput()
+        config = input.config
+        network = input.network
+        let version = try config.string("cniVersion") ?? ""
+        cniVersion = version.isEmpty ? "0.1.0" : version
+        try checkVersion()
+    }
+
+    /// A version that is supported, and new enough for the operation.
+    private func checkVersion() throws(CNIError) {
+        guard CNIVersion.released.contains(cniVersion), let version = CNIVersion(cniVersion) else {
+            throw CNIError(
+                .incompatibleVersion, "incompatible CNI versions",
+                details: "config is \"\(cniVersion)\", plugin supports \(CNIVersion.released.joined(separator: ", "))")
+        }
+        let needed = operation.since
+        if version < needed {
+            throw CNIError(
+                .incompatibleVersion, "config version does not allow \(operation.command)",
+                details: "\(operation.command) came with CNI \(needed.text), the configuration's cniVersion is \(cniVersion)")
+        }
+    }
+
+    /// Refuses a CNI_NETNS that is this process's own, unless CNI_NETNS_OVERRIDE allows it: a plugin would work on the host itself.
+    /// A path that can't be opened is another check's matter.
+    public func checkNamespace() throws(CNIError) {
+        guard operation == .add || operation == .del else { return }
+        let override = (Environment.value("CNI_NETNS_OVERRIDE") ?? "").lowercased()
+        if override == "1" || override == "true" { return }
+        if NetworkNamespace.isCurrent(netns) {
+            throw CNIError(
+                .invalidNetns, "plugin's netns and netns from CNI_NETNS should not be the same",
+                details: "CNI_NETNS \(netns) is the host's own network namespace; CNI_NETNS_OVERRIDE=1 allows it")
+        }
+    }
+
+    /// The request of this invocation for a chain of these plugins.
+    public func request(plugins: [ChainPlugin]) throws(CNIError) -> ChainRequest {
+        let attached = operation.hasAttachment
+        return ChainRequest(
+            operation: operation, network: network, cniVersion: cniVersion, containerID: attached ? containerID : "",
+            interfaceName: attached ? interfaceName : "", netns: attached ? netns : "", arguments: arguments, path: path, plugins: plugins,
+            previousResult: attached ? try previousResult() : nil, validAttachments: try validAttachments())
+    }
+
+    /// What ADD of the plugin before, or DEL's and CHECK's cached ADD, gave; nil where there is none. It has to be of the configuration's
+    /// family of versions.
+    func previousResult() throws(CNIError) -> CNIResult? {
+        guard let value = config.value("prevResult") else { return nil }
+        if let text = value.object?.lenient("cniVersion")?.string, !text.isEmpty,
+            let own = CNIVersion(text), let expected = CNIVersion(cniVersion), own.family != expected.family
+        {
+            throw CNIError(
+                .decodingFailure, "prevResult: its cniVersion \(text) can't be used with the configuration's \(cniVersion)")
+        }
+        do throws(CNIError) {
+            return try ResultFormat.decode(value, defaultVersion: cniVersion)
+        } catch {
+            throw error.prefixed("prevResult")
+        }
+    }
+
+    /// GC: the attachments in use. The key is required: without it, everything would be taken for leftovers.
+    func validAttachments() throws(CNIError) -> [Attachment]? {
+        guard operation == .gc else { return nil }
+        let key = "cni.dev/valid-attachments"
+        let present = config.object[key] != nil ? key : "cni.dev/attachments"
+        guard config.object[present] != nil else {
+            throw CNIError(.invalidConfiguration, "\(key): is missing: GC needs the list of attachments that are in use")
+        }
+        var attachments: [Attachment] = []
+        for item in try config.objects(present) {
+            attachments.append(
+                Attachment(containerID: try item.string("containerID") ?? "", interfaceName: try item.string("ifname") ?? ""))
+        }
+        return attachments
+    }
+}
+
+extension Operation {
+    /// The CNI version that brought this operation.
+    public var since: CNIVersion {
+        switch self {
+        case .add, .del: CNIVersion(0, 1, 0)
+        case .check: CNIVersion(0, 4, 0)
+        case .gc, .status: CNIVersion(1, 1, 0)
+        }
+    }
+}

@@ -1,0 +1,195 @@
+import CLinux
+import CNI
+import CatenaABI
+import JSON
+import ModuleABI
+import Namespace
+import Netlink
+
+/// One operation that the host asks of a module: what `catena_call` holds, and the host's services, in Swift.
+///
+/// It is valid until the module's function returns: don't keep it.
+public final class ModuleCall {
+    /// A CNI operation.
+    public enum Operation: UInt32, Sendable {
+        case add = 1
+        case del = 2
+        case check = 3
+        case gc = 4
+        case status = 5
+    }
+
+    /// How much a line of the log matters.
+    public enum LogLevel: UInt32, Sendable {
+        case debug = 1
+        case info = 2
+        case warning = 3
+        case error = 4
+    }
+
+    private let raw: UnsafePointer<catena_call>
+    private let host: UnsafePointer<catena_host>
+    private var sockets: (host: NetlinkSocket?, container: NetlinkSocket?) = (nil, nil)
+
+    public let operation: Operation
+    /// The network's name.
+    public let network: String
+    /// CNI_CONTAINERID; empty for GC and STATUS.
+    public let containerID: String
+    /// CNI_IFNAME; empty for GC and STATUS.
+    public let interfaceName: String
+    /// CNI_NETNS; empty where there is none.
+    public let netns: String
+    /// The network namespace, open; nil where it does not exist. The host owns it.
+    public let netnsDescriptor: Int32?
+    /// The configuration's CNI version.
+    public let cniVersion: String
+    /// This plugin's configuration; an IPAM module's own keys are in the member `ipam`.
+    public let config: ConfigReader
+    /// ADD: the result of the plugin before. DEL and CHECK: the result of the whole chain. Nil where there is none.
+    public let previousResult: CNIResult?
+    /// GC: the attachments in use.
+    public let validAttachments: [Attachment]
+
+    /// Reads the call. Throws where the configuration can't be decoded.
+    init(_ raw: UnsafePointer<catena_call>, host: UnsafePointer<catena_host>) throws(CNIError) {
+        self.raw = raw
+        self.host = host
+        let call = raw.pointee
+        guard let operation = Operation(rawValue: call.operation) else { throw CNIError("unknown operation \(call.operation)") }
+        self.operation = operation
+        network = String(cString: call.network)
+        containerID = String(cString: call.container_id)
+        interfaceName = String(cString: call.ifname)
+        netns = String(cString: call.netns)
+        netnsDescriptor = call.netns_fd >= 0 ? call.netns_fd : nil
+        cniVersion = String(cString: call.cni_version)
+        config = ConfigReader(try ModuleCall.decode(String(cString: call.config)))
+        previousResult = try ModuleCall.read(call.prev_result)
+        var attachments: [Attachment] = []
+        for index in 0..<Int(call.valid_attachment_count) {
+            guard let item = call.valid_attachments?[index] else { continue }
+            attachments.append(
+                Attachment(containerID: String(cString: item.pointee.container_id), interfaceName: String(cString: item.pointee.ifname)))
+        }
+        validAttachments = attachments
+    }
+
+    private static func decode(_ text: String) throws(CNIError) -> JSONObject {
+        do throws(JSONError) {
+            if let object = try JSON(parsing: text).object { return object }
+        } catch {
+            throw CNIError(.decodingFailure, "decode configuration: \(error.text)")
+        }
+        throw CNIError(.decodingFailure, "decode configuration: expected an object")
+    }
+
+    private static func read(_ result: UnsafePointer<catena_result>?) throws(CNIError) -> CNIResult? {
+        guard let result else { return nil }
+        return try ResultStructs.read(result)
+    }
+
+    /// CNI_ARGS, split.
+    public func arguments() throws(CNIError) -> CNIArguments { try CNIArguments(String(cString: raw.pointee.args)) }
+
+    /// This attachment's identity.
+    public var attachment: Attachment { Attachment(containerID: containerID, interfaceName: interfaceName) }
+
+    // MARK: Services
+
+    /// Writes a line to the host's log.
+    public func log(_ level: LogLevel, _ message: String) { host.pointee.log(raw, level.rawValue, message) }
+
+    /// Runs ADD of an IPAM plugin, module or executable, with this plugin's configuration. When it fails, the host has run its DEL.
+    public func delegateAdd(_ type: String) throws(CNIError) -> CNIResult {
+        var result: UnsafePointer<catena_result>?
+        guard host.pointee.delegate(raw, type, UInt32(CATENA_ADD), nil, &result) == 0 else { throw failure() }
+        return try ModuleCall.read(result) ?? CNIResult()
+    }
+
+    /// Runs another operation than ADD of an IPAM plugin.
+    public func delegate(_ type: String, _ operation: Operation) throws(CNIError) {
+        guard host.pointee.delegate(raw, type, operation.rawValue, nil, nil) == 0 else { throw failure() }
+    }
+
+    /// The netlink socket of the host's namespace.
+    public func hostNetlink() throws(CNIError) -> NetlinkSocket {
+        if let socket = sockets.host { return socket }
+        let socket = try openNetlink(container: 0)
+        sockets.host = socket
+        return socket
+    }
+
+    /// The netlink socket of the container's namespace.
+    public func containerNetlink() throws(CNIError) -> NetlinkSocket {
+        if let socket = sockets.container { return socket }
+        let socket = try openNetlink(container: 1)
+        sockets.container = socket
+        return socket
+    }
+
+    private func openNetlink(container: UInt32) throws(CNIError) -> NetlinkSocket {
+        let descriptor = host.pointee.netlink(raw, container)
+        guard descriptor >= 0 else { throw failure() }
+        return NetlinkSocket(borrowing: descriptor)
+    }
+
+    /// The network namespace, open. Throws where it does not exist: for operations that can't do without.
+    public func requireNetns() throws(CNIError) -> Int32 {
+        guard let netnsDescriptor else {
+            throw CNIError(.invalidNetns, "open network namespace \(netns.isEmpty ? "(CNI_NETNS is empty)" : netns): it does not exist")
+        }
+        return netnsDescriptor
+    }
+
+    /// Runs `body` with the thread in the container's network namespace.
+    public func inContainer<T>(_ body: () throws(CNIError) -> T) throws(CNIError) -> T {
+        try NetworkNamespace.with(fd: try requireNetns(), body)
+    }
+
+    /// Adds commands in nft syntax to the chain's one transaction. Every word of `commands` must have been checked or built.
+    public func queueNft(_ commands: String, purpose: String) throws(CNIError) {
+        guard try nft().pointee.queue(raw, commands, purpose) == 0 else { throw failure() }
+    }
+
+    /// Runs a reading nft command at once. Nil where what it asks for does not exist.
+    public func queryNft(_ command: String) throws(CNIError) -> JSON? {
+        var text: UnsafePointer<CChar>?
+        let status = try nft().pointee.query(raw, command, &text)
+        if status == CATENA_NFT_ABSENT { return nil }
+        guard status == 0 else { throw failure() }
+        guard let text else { return nil }
+        do throws(JSONError) {
+            return try JSON(parsing: String(cString: text))
+        } catch {
+            throw CNIError("decode output of nft \(command): \(error.text)")
+        }
+    }
+
+    /// Whether an nftables chain exists, at a cost that does not grow with the ruleset.
+    public func hasNftChain(family: String, table: String, chain: String) throws(CNIError) -> Bool {
+        let status = try nft().pointee.has_chain(raw, family, table, chain)
+        if status == CATENA_NFT_ABSENT { return false }
+        guard status == 0 else { throw failure() }
+        return true
+    }
+
+    /// Commits what the chain has queued so far: on DEL and GC, before links are deleted and addresses released.
+    public func commitNft() throws(CNIError) {
+        guard try nft().pointee.commit(raw) == 0 else { throw failure() }
+    }
+
+    private func nft() throws(CNIError) -> UnsafePointer<catena_nft> {
+        guard let table = host.pointee.extension(raw, CATENA_NFT) else { throw CNIError("the host has no service \(CATENA_NFT)") }
+        return table.assumingMemoryBound(to: catena_nft.self)
+    }
+
+    /// What the host says went wrong in its last service.
+    private func failure() -> CNIError {
+        var code: UInt32 = 0
+        var message: UnsafePointer<CChar>?
+        var details: UnsafePointer<CChar>?
+        guard host.pointee.failure(raw, &code, &message, &details) == 0 else { return CNIError("a host service failed without a reason") }
+        return CNIError(CNIError.Code(rawValue: code), message.map { String(cString: $0) } ?? "", details: details.map { String(cString: $0) } ?? "")
+    }
+}

@@ -1,0 +1,214 @@
+import CLinux
+import CNI
+import Linux
+
+/// A veth pair to make: the near end here, the far end in another namespace.
+public struct VethRequest: Sendable {
+    /// The near end's name.
+    public var name: String
+    /// The near end's bridge; nil for none.
+    public var master: Int32?
+    /// MTU of both ends; nil for the kernel's.
+    public var mtu: Int?
+    /// The far end's name.
+    public var peerName: String
+    /// The far end's hardware address; nil for a random one.
+    public var peerMAC: MACAddress?
+    /// The far end's network namespace, open; nil for the same one.
+    public var peerNamespace: Int32?
+
+    public init(name: String, master: Int32? = nil, mtu: Int? = nil, peerName: String, peerMAC: MACAddress? = nil, peerNamespace: Int32? = nil) {
+        self.name = name
+        self.master = master
+        self.mtu = mtu
+        self.peerName = peerName
+        self.peerMAC = peerMAC
+        self.peerNamespace = peerNamespace
+    }
+}
+
+/// What to change of a link; nil leaves it as it is.
+public struct LinkChange: Sendable {
+    public var up: Bool?
+    /// The bridge to belong to; 0 for none.
+    public var master: Int32?
+    public var mtu: Int?
+    public var mac: MACAddress?
+    public var name: String?
+    public var alias: String?
+    public var promiscuous: Bool?
+    /// The network namespace to move to, open.
+    public var namespace: Int32?
+
+    public init(
+        up: Bool? = nil, master: Int32? = nil, mtu: Int? = nil, mac: MACAddress? = nil, name: String? = nil, alias: String? = nil,
+        promiscuous: Bool? = nil, namespace: Int32? = nil
+    ) {
+        self.up = up
+        self.master = master
+        self.mtu = mtu
+        self.mac = mac
+        self.name = name
+        self.alias = alias
+        self.promiscuous = promiscuous
+        self.namespace = namespace
+    }
+}
+
+extension NetlinkMessage {
+    /// A link request with its `ifinfomsg`.
+    init(link type: Int, flags: Int32 = 0, index: Int32 = 0, set: UInt32 = 0, change: UInt32 = 0) {
+        self.init(type: UInt16(type), flags: flags)
+        appendLinkHeader(index: index, set: set, change: change)
+    }
+
+    /// struct ifinfomsg: family, padding, device type, index, flags, which of them count.
+    mutating func appendLinkHeader(index: Int32 = 0, set: UInt32 = 0, change: UInt32 = 0) {
+        append(UInt8(AF_UNSPEC))
+        append(UInt8(0))
+        append(UInt16(0))
+        append(index)
+        append(set)
+        append(change)
+    }
+
+    /// IFLA_LINKINFO of a new link.
+    mutating func linkInfo(kind: String, _ data: ((inout NetlinkMessage) -> Void)? = nil) {
+        nested(Int32(IFLA_LINKINFO)) { info in
+            info.attribute(Int32(IFLA_INFO_KIND), kind)
+            if let data { info.nested(Int32(IFLA_INFO_DATA), data) }
+        }
+    }
+}
+
+extension NetlinkSocket {
+    /// The link of this name; nil where there is none. As `ip link show dev NAME`.
+    public func link(named name: String) throws(NetlinkError) -> LinkInfo? {
+        var message = NetlinkMessage(link: RTM_GETLINK)
+        message.attribute(Int32(IFLA_IFNAME), name)
+        return try link(message, "look up link \(name)")
+    }
+
+    /// The link of this index; nil where there is none.
+    public func link(index: Int32) throws(NetlinkError) -> LinkInfo? {
+        try link(NetlinkMessage(link: RTM_GETLINK, index: index), "look up link number \(index)")
+    }
+
+    private func link(_ message: NetlinkMessage, _ operation: @autoclosure () -> String) throws(NetlinkError) -> LinkInfo? {
+        do throws(NetlinkError) {
+            return try request(message, operation()).first.map { LinkInfo($0) }
+        } catch {
+            if error.errno == .noDevice { return nil }
+            throw error
+        }
+    }
+
+    /// All links of the namespace: its cost grows with them, so not for ADD.
+    public func links() throws(NetlinkError) -> [LinkInfo] {
+        try request(NetlinkMessage(link: RTM_GETLINK, flags: NLM_F_DUMP), "list links").map { LinkInfo($0) }
+    }
+
+    /// Makes a bridge that is up. Fails with EEXIST where the name is taken. As `ip link add NAME up type bridge`.
+    public func createBridge(name: String, mtu: Int? = nil, vlanFiltering: Bool = false) throws(NetlinkError) {
+        var message = newLink(up: true)
+        message.attribute(Int32(IFLA_IFNAME), name)
+        if let mtu { message.attribute(Int32(IFLA_MTU), UInt32(clamping: mtu)) }
+        message.linkInfo(kind: "bridge") { data in
+            if vlanFiltering { data.attribute(Int32(IFLA_BR_VLAN_FILTERING), UInt8(1)) }
+        }
+        try request(message, "create bridge \(name)")
+    }
+
+    /// Makes a veth pair in one message: the near end up and in its bridge, the far end in its namespace under its final name, down
+    /// (a peer can't be made up: ENOTCONN). Fails with EEXIST where one of the names is taken.
+    public func createVeth(_ veth: VethRequest) throws(NetlinkError) {
+        var message = newLink(up: true)
+        message.attribute(Int32(IFLA_IFNAME), veth.name)
+        if let mtu = veth.mtu { message.attribute(Int32(IFLA_MTU), UInt32(clamping: mtu)) }
+        if let master = veth.master { message.attribute(Int32(IFLA_MASTER), master) }
+        message.linkInfo(kind: "veth") { data in
+            data.nested(Int32(VETH_INFO_PEER)) { peer in
+                peer.appendLinkHeader()
+                peer.attribute(Int32(IFLA_IFNAME), veth.peerName)
+                if let mtu = veth.mtu { peer.attribute(Int32(IFLA_MTU), UInt32(clamping: mtu)) }
+                if let mac = veth.peerMAC { peer.attribute(Int32(IFLA_ADDRESS), bytes: mac.bytes) }
+                if let namespace = veth.peerNamespace { peer.attribute(Int32(IFLA_NET_NS_FD), namespace) }
+            }
+        }
+        try request(message, "create veth \(veth.name) with peer \(veth.peerName)")
+    }
+
+    private func newLink(up: Bool) -> NetlinkMessage {
+        let flag = up ? UInt32(IFF_UP.rawValue) : 0
+        return NetlinkMessage(link: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, set: flag, change: flag)
+    }
+
+    /// Changes a link, all in one message. `name` is for errors.
+    public func setLink(index: Int32, name: String, _ change: LinkChange) throws(NetlinkError) {
+        var set: UInt32 = 0
+        var mask: UInt32 = 0
+        for (flag, value) in [(UInt32(IFF_UP.rawValue), change.up), (UInt32(IFF_PROMISC.rawValue), change.promiscuous)] {
+            guard let value else { continue }
+            mask |= flag
+            if value { set |= flag }
+        }
+        var message = NetlinkMessage(link: RTM_NEWLINK, index: index, set: set, change: mask)
+        if let master = change.master { message.attribute(Int32(IFLA_MASTER), master) }
+        if let mtu = change.mtu { message.attribute(Int32(IFLA_MTU), UInt32(clamping: mtu)) }
+        if let mac = change.mac { message.attribute(Int32(IFLA_ADDRESS), bytes: mac.bytes) }
+        if let name = change.name { message.attribute(Int32(IFLA_IFNAME), name) }
+        if let alias = change.alias { message.attribute(Int32(IFLA_IFALIAS), alias) }
+        if let namespace = change.namespace { message.attribute(Int32(IFLA_NET_NS_FD), namespace) }
+        try request(message, "set \(NetlinkSocket.describe(change)) on \(name)")
+    }
+
+    private static func describe(_ change: LinkChange) -> String {
+        var parts: [String] = []
+        if let up = change.up { parts.append(up ? "up" : "down") }
+        if let master = change.master { parts.append(master == 0 ? "no master" : "master number \(master)") }
+        if let mtu = change.mtu { parts.append("mtu \(mtu)") }
+        if let mac = change.mac { parts.append("address \(mac.text)") }
+        if let name = change.name { parts.append("name \(name)") }
+        if change.alias != nil { parts.append("alias") }
+        if let promiscuous = change.promiscuous { parts.append("promisc \(promiscuous ? "on" : "off")") }
+        if change.namespace != nil { parts.append("netns") }
+        return parts.joined(separator: ", ")
+    }
+
+    /// Sets a bridge port's hairpin mode and isolation; nil leaves one as it is. As `bridge link set dev NAME hairpin on isolated on`.
+    public func setBridgePort(index: Int32, name: String, hairpin: Bool? = nil, isolated: Bool? = nil) throws(NetlinkError) {
+        var message = NetlinkMessage(link: RTM_NEWLINK, index: index)
+        message.nested(Int32(IFLA_LINKINFO)) { info in
+            info.attribute(Int32(IFLA_INFO_SLAVE_KIND), "bridge")
+            info.nested(Int32(IFLA_INFO_SLAVE_DATA)) { port in
+                if let hairpin { port.attribute(Int32(IFLA_BRPORT_MODE), UInt8(hairpin ? 1 : 0)) }
+                if let isolated { port.attribute(Int32(IFLA_BRPORT_ISOLATED), UInt8(isolated ? 1 : 0)) }
+            }
+        }
+        try request(message, "set bridge port options on \(name)")
+    }
+
+    /// Deletes a link. False where there is none of this name.
+    @discardableResult
+    public func deleteLink(named name: String) throws(NetlinkError) -> Bool {
+        var message = NetlinkMessage(link: RTM_DELLINK)
+        message.attribute(Int32(IFLA_IFNAME), name)
+        return try delete(message, "delete link \(name)")
+    }
+
+    /// Deletes a link. False where there is none of this index.
+    @discardableResult
+    public func deleteLink(index: Int32) throws(NetlinkError) -> Bool {
+        try delete(NetlinkMessage(link: RTM_DELLINK, index: index), "delete link number \(index)")
+    }
+
+    private func delete(_ message: NetlinkMessage, _ operation: @autoclosure () -> String) throws(NetlinkError) -> Bool {
+        do throws(NetlinkError) {
+            try request(message, operation())
+            return true
+        } catch {
+            if error.errno == .noDevice { return false }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import CLinux
+
+/// A netlink request being built: header, fixed part, attributes. See netlink(7).
+///
+/// All numbers are in the machine's byte order, as the kernel takes them; attributes are padded to four bytes.
+public struct NetlinkMessage: Sendable {
+    /// The message so far. Length and sequence number are set when it is sent.
+    public private(set) var bytes: [UInt8] = []
+
+    static let headerLength = 16
+
+    /// A request of `type` (RTM_NEWLINK …) that is acknowledged; `flags` are added to NLM_F_REQUEST and NLM_F_ACK.
+    public init(type: UInt16, flags: Int32 = 0) {
+        bytes.reserveCapacity(256)
+        append(UInt32(0))
+        append(type)
+        append(UInt16(NLM_F_REQUEST | NLM_F_ACK | flags))
+        append(UInt32(0))
+        append(UInt32(0))
+    }
+
+    /// Whether the answer is a list, ended by NLMSG_DONE.
+    var isDump: Bool { bytes.count >= 8 && (UInt16(bytes[6]) | UInt16(bytes[7]) << 8) & UInt16(NLM_F_DUMP) == UInt16(NLM_F_DUMP) }
+
+    /// Appends a number.
+    public mutating func append<T: FixedWidthInteger>(_ number: T) {
+        withUnsafeBytes(of: number) { bytes.append(contentsOf: $0) }
+    }
+
+    /// Appends an attribute with these bytes.
+    public mutating func attribute(_ type: Int32, bytes value: [UInt8]) {
+        append(UInt16(4 + value.count))
+        append(UInt16(truncatingIfNeeded: type))
+        bytes.append(contentsOf: value)
+        pad()
+    }
+
+    /// Appends an attribute that is a number in the machine's byte order.
+    public mutating func attribute<T: FixedWidthInteger>(_ type: Int32, _ number: T) {
+        attribute(type, bytes: withUnsafeBytes(of: number) { Array($0) })
+    }
+
+    /// Appends an attribute that is a text, ended by NUL.
+    public mutating func attribute(_ type: Int32, _ text: String) { attribute(type, bytes: Array(text.utf8) + [0]) }
+
+    /// Appends an attribute that holds what `body` appends.
+    public mutating func nested(_ type: Int32, _ body: (inout NetlinkMessage) -> Void) {
+        let start = bytes.count
+        append(UInt16(0))
+        append(UInt16(truncatingIfNeeded: type) | UInt16(NLA_F_NESTED))
+        body(&self)
+        set(UInt16(bytes.count - start), at: start)
+        pad()
+    }
+
+    /// The message as it is sent.
+    func finished(sequence: UInt32) -> [UInt8] {
+        var copy = self
+        copy.set(UInt32(bytes.count), at: 0)
+        copy.set(sequence, at: 8)
+        return copy.bytes
+    }
+
+    private mutating func set<T: FixedWidthInteger>(_ number: T, at offset: Int) {
+        withUnsafeBytes(of: number) { raw in
+            for index in raw.indices { bytes[offset + index] = raw[index] }
+        }
+    }
+
+    private mutating func pad() {
+        while bytes.count % 4 != 0 { bytes.append(0) }
+    }
+}

@@ -1,0 +1,62 @@
+/// One message of an answer: its type and what follows the header.
+public struct NetlinkReply: Sendable {
+    /// The message's type (RTM_NEWLINK …).
+    public let type: UInt16
+    /// The fixed part and the attributes.
+    public let payload: ArraySlice<UInt8>
+
+    /// The attributes after a fixed part of `length` bytes.
+    func attributes(after length: Int) -> NetlinkAttributes { NetlinkAttributes(payload.dropFirst((length + 3) & ~3)) }
+
+    /// A number of the fixed part; 0 where the message is too short.
+    func number<T: FixedWidthInteger & UnsignedInteger>(at offset: Int, as type: T.Type) -> T { payload.number(at: offset, as: type) }
+}
+
+/// The attributes in a stretch of bytes. What the kernel did not send, or sent cut short, is simply not there.
+public struct NetlinkAttributes: Sendable {
+    private let entries: [(type: UInt16, value: ArraySlice<UInt8>)]
+
+    /// Splits the bytes into attributes; stops at the first whose length can't be.
+    public init(_ bytes: ArraySlice<UInt8>) {
+        var entries: [(type: UInt16, value: ArraySlice<UInt8>)] = []
+        var rest = bytes
+        while rest.count >= 4 {
+            let length = Int(rest.number(at: 0, as: UInt16.self))
+            guard length >= 4, length <= rest.count else { break }
+            // The upper two bits are flags (nested, byte order), not part of the type.
+            entries.append((rest.number(at: 2, as: UInt16.self) & 0x3fff, rest.prefix(length).dropFirst(4)))
+            rest = rest.dropFirst((length + 3) & ~3)
+        }
+        self.entries = entries
+    }
+
+    /// The bytes of an attribute; nil where it is not there.
+    public subscript(type: Int32) -> ArraySlice<UInt8>? {
+        for entry in entries where Int32(entry.type) == type { return entry.value }
+        return nil
+    }
+
+    /// All attributes, in order: for lists.
+    public var values: [(type: UInt16, value: ArraySlice<UInt8>)] { entries }
+
+    /// An attribute that is a number in the machine's byte order; nil where it is not there or too short.
+    public func number<T: FixedWidthInteger & UnsignedInteger>(_ type: Int32, as kind: T.Type) -> T? {
+        guard let value = self[type], value.count >= MemoryLayout<T>.size else { return nil }
+        return value.number(at: 0, as: kind)
+    }
+
+    /// An attribute that is a text.
+    public func text(_ type: Int32) -> String? { self[type].map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) } }
+
+    /// The attributes inside an attribute; empty where it is not there.
+    public func nested(_ type: Int32) -> NetlinkAttributes { NetlinkAttributes(self[type] ?? []) }
+}
+
+extension ArraySlice<UInt8> {
+    /// A number in the machine's byte order at an offset from the slice's start; 0 where the slice is too short.
+    func number<T: FixedWidthInteger & UnsignedInteger>(at offset: Int, as type: T.Type) -> T {
+        let size = MemoryLayout<T>.size
+        guard offset >= 0, count >= offset + size else { return 0 }
+        return withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) }
+    }
+}

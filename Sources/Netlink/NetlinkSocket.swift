@@ -1,0 +1,196 @@
+import CLinux
+import CMnl
+import CNI
+import Linux
+import Namespace
+
+/// A netlink socket: requests go out, their answers come back, one after the other. See netlink(7), rtnetlink(7).
+public final class NetlinkSocket {
+    /// The descriptor.
+    public let descriptor: Int32
+    private let owned: Bool
+    private var sequence: UInt32
+    private var buffer = [UInt8](repeating: 0, count: 32 * 1024)
+
+    /// Works on a socket that someone else opened and closes.
+    public init(borrowing descriptor: Int32) {
+        self.descriptor = descriptor
+        owned = false
+        sequence = NetlinkSocket.firstSequence
+    }
+
+    private init(owning descriptor: Int32) {
+        self.descriptor = descriptor
+        owned = true
+        sequence = NetlinkSocket.firstSequence
+    }
+
+    deinit { if owned { close(descriptor) } }
+
+    // Several users may share a descriptor one after the other: starting from the time keeps their numbers apart.
+    private static var firstSequence: UInt32 { UInt32(truncatingIfNeeded: Clock.microseconds) & 0x7fff_ffff }
+
+    /// Opens a socket in the thread's network namespace, with extended acknowledgements and strict checking on.
+    public static func open(protocol family: Int32 = NETLINK_ROUTE) throws(NetlinkError) -> NetlinkSocket {
+        let descriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), family)
+        if descriptor < 0 { throw NetlinkError(operation: "open a netlink socket", errno: .current) }
+        // Port 0 lets the kernel choose: a process may have several sockets.
+        var address = sockaddr_nl()
+        address.nl_family = sa_family_t(AF_NETLINK)
+        let bound = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { clinux_bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_nl>.size)) }
+        }
+        if bound != 0 {
+            let error = NetlinkError(operation: "bind a netlink socket", errno: .current)
+            close(descriptor)
+            throw error
+        }
+        // Each is a help, none is needed: kernels that lack one still answer.
+        for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
+            var on: Int32 = 1
+            setsockopt(descriptor, SOL_NETLINK, option, &on, socklen_t(MemoryLayout<Int32>.size))
+        }
+        return NetlinkSocket(owning: descriptor)
+    }
+
+    /// Opens a socket in another network namespace. The thread is back in its own when this returns.
+    public static func open(inNamespace namespace: Int32, protocol family: Int32 = NETLINK_ROUTE) throws(NetlinkError) -> NetlinkSocket {
+        var opened: Result<NetlinkSocket, NetlinkError>?
+        do throws(CNIError) {
+            try NetworkNamespace.with(fd: namespace) {
+                do throws(NetlinkError) { opened = .success(try open(protocol: family)) } catch { opened = .failure(error) }
+            }
+        } catch {
+            throw NetlinkError(operation: "open a netlink socket in the container: \(error.message)", errno: .current)
+        }
+        switch opened {
+        case .success(let socket): return socket
+        case .failure(let error): throw error
+        case nil: throw NetlinkError(operation: "open a netlink socket in the container", errno: .noEntry)
+        }
+    }
+
+    /// Sends a request and returns the messages of its answer.
+    ///
+    /// A list that changed while the kernel wrote it (NLM_F_DUMP_INTR) is asked for again, at most three times.
+    @discardableResult
+    public func request(_ message: NetlinkMessage, _ operation: @autoclosure () -> String) throws(NetlinkError) -> [NetlinkReply] {
+        var attempts = 0
+        while true {
+            let number = nextSequence()
+            try send(message.finished(sequence: number), operation())
+            let answer = try receive(number, dump: message.isDump, operation())
+            attempts += 1
+            if !answer.interrupted || attempts == 4 { return answer.replies }
+        }
+    }
+
+    /// Sends several requests in one go and waits for all acknowledgements. Throws the first error; the kernel carries out the others all
+    /// the same.
+    public func requestAll(_ requests: [(message: NetlinkMessage, operation: String)]) throws(NetlinkError) {
+        if requests.isEmpty { return }
+        var bytes: [UInt8] = []
+        var numbers: [UInt32] = []
+        for request in requests {
+            let number = nextSequence()
+            numbers.append(number)
+            bytes += request.message.finished(sequence: number)
+        }
+        try send(bytes, requests[0].operation)
+        var failure: NetlinkError?
+        for (index, number) in numbers.enumerated() {
+            do throws(NetlinkError) {
+                _ = try receive(number, dump: false, requests[index].operation)
+            } catch {
+                failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    private func nextSequence() -> UInt32 {
+        sequence = sequence == 0x7fff_ffff ? 1 : sequence + 1
+        return sequence
+    }
+
+    private func send(_ bytes: [UInt8], _ operation: @autoclosure () -> String) throws(NetlinkError) {
+        var kernel = sockaddr_nl()
+        kernel.nl_family = sa_family_t(AF_NETLINK)
+        while true {
+            let sent = withUnsafePointer(to: &kernel) { address in
+                address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    clinux_sendto(descriptor, bytes, bytes.count, 0, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
+                }
+            }
+            if sent == bytes.count { return }
+            if Errno.current != .interrupted { throw NetlinkError(operation: operation(), errno: .current) }
+        }
+    }
+
+    // MARK: Answers
+
+    // What was received and not yet looked at: one datagram may hold answers to several requests.
+    private var pending: ArraySlice<UInt8> = []
+
+    private func receive(
+        _ number: UInt32, dump: Bool, _ operation: @autoclosure () -> String
+    ) throws(NetlinkError) -> (replies: [NetlinkReply], interrupted: Bool) {
+        var replies: [NetlinkReply] = []
+        var interrupted = false
+        while true {
+            let (type, flags, sequence, payload) = try nextMessage(operation())
+            // An answer to what an earlier user of the socket did not wait for.
+            if sequence != number { continue }
+            if flags & UInt16(NLM_F_DUMP_INTR) != 0 { interrupted = true }
+            switch Int32(type) {
+            case NLMSG_ERROR:
+                try check(payload, flags, operation())
+                return (replies, interrupted)
+            case NLMSG_DONE: return (replies, interrupted)
+            case NLMSG_NOOP: continue
+            default: replies.append(NetlinkReply(type: type, payload: payload))
+            }
+        }
+    }
+
+    private func nextMessage(
+        _ operation: @autoclosure () -> String
+    ) throws(NetlinkError) -> (type: UInt16, flags: UInt16, sequence: UInt32, payload: ArraySlice<UInt8>) {
+        while true {
+            let length = Int(pending.number(at: 0, as: UInt32.self))
+            if length >= NetlinkMessage.headerLength && length <= pending.count {
+                let message = pending.prefix(length)
+                pending = pending.dropFirst((length + 3) & ~3)
+                return (
+                    message.number(at: 4, as: UInt16.self), message.number(at: 6, as: UInt16.self), message.number(at: 8, as: UInt32.self),
+                    message.dropFirst(NetlinkMessage.headerLength)
+                )
+            }
+            pending = try readDatagram(operation())
+        }
+    }
+
+    private func readDatagram(_ operation: @autoclosure () -> String) throws(NetlinkError) -> ArraySlice<UInt8> {
+        while true {
+            // MSG_TRUNC tells the datagram's length also where the buffer is too small for it.
+            let count = buffer.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_TRUNC)) }
+            if count > buffer.count { throw NetlinkError(operation: "\(operation()): answer of \(count) bytes", errno: .fileTooLarge) }
+            if count > 0 { return ArraySlice(buffer[0..<count].map { $0 }) }
+            if count == 0 { throw NetlinkError(operation: "\(operation()): empty answer", errno: Errno(rawValue: EPROTO)) }
+            if Errno.current != .interrupted { throw NetlinkError(operation: operation(), errno: .current) }
+        }
+    }
+
+    /// Reads an NLMSG_ERROR: 0 is the acknowledgement.
+    private func check(_ payload: ArraySlice<UInt8>, _ flags: UInt16, _ operation: @autoclosure () -> String) throws(NetlinkError) {
+        let code = Int32(bitPattern: payload.number(at: 0, as: UInt32.self))
+        if code == 0 { return }
+        // With NLM_F_CAPPED the request's header alone is repeated, else the whole request; attributes follow.
+        var skipped = 4 + NetlinkMessage.headerLength
+        if flags & UInt16(NLM_F_CAPPED) == 0 { skipped = 4 + (Int(payload.number(at: 4, as: UInt32.self)) + 3) & ~3 }
+        let attributes = NetlinkAttributes(flags & UInt16(NLM_F_ACK_TLVS) == 0 ? [] : payload.dropFirst(max(0, skipped)))
+        throw NetlinkError(
+            operation: operation(), errno: Errno(rawValue: code == Int32.min ? EINVAL : abs(code)),
+            kernelMessage: attributes.text(Int32(NLMSGERR_ATTR_MSG.rawValue)))
+    }
+}

@@ -1,0 +1,153 @@
+import CLinux
+import CNI
+import Linux
+
+/// A route to add or to delete.
+public struct RouteRequest: Sendable {
+    public var destination: IPNetwork
+    /// The next hop; nil for a route that is on the link.
+    public var gateway: IPAddress?
+    /// The link's index.
+    public var link: Int32
+    /// The source address that the kernel shall prefer.
+    public var source: IPAddress?
+    /// The table; nil is main.
+    public var table: Int?
+    /// The scope as rtnetlink(7) numbers it; nil is universe with a gateway or for IPv6, link without.
+    public var scope: Int?
+    public var priority: Int?
+    public var mtu: Int?
+    public var advertisedMSS: Int?
+
+    public init(
+        destination: IPNetwork, gateway: IPAddress? = nil, link: Int32, source: IPAddress? = nil, table: Int? = nil, scope: Int? = nil,
+        priority: Int? = nil, mtu: Int? = nil, advertisedMSS: Int? = nil
+    ) {
+        self.destination = destination
+        self.gateway = gateway
+        self.link = link
+        self.source = source
+        self.table = table
+        self.scope = scope
+        self.priority = priority
+        self.mtu = mtu
+        self.advertisedMSS = advertisedMSS
+    }
+
+    /// "10.2.0.0/16 via 10.1.0.1", for errors.
+    var text: String { gateway.map { "\(destination.text) via \($0.text)" } ?? destination.text }
+}
+
+/// A route as the kernel describes it: RTM_NEWROUTE of rtnetlink(7).
+public struct RouteInfo: Sendable {
+    public let destination: IPNetwork
+    public let gateway: IPAddress?
+    /// The outgoing link's index.
+    public let link: Int32?
+    public let table: Int
+    public let scope: Int
+    public let priority: Int
+    public let source: IPAddress?
+    /// The kind, RTN_…: 1 is unicast, 2 local.
+    public let type: UInt8
+
+    /// Nil for another family than IPv4 and IPv6.
+    init?(_ reply: NetlinkReply) {
+        let attributes = reply.attributes(after: 12)
+        let family: IPAddress.Family
+        switch Int32(reply.number(at: 0, as: UInt8.self)) {
+        case AF_INET: family = .v4
+        case AF_INET6: family = .v6
+        default: return nil
+        }
+        func address(_ type: Int) -> IPAddress? { attributes[Int32(type)].flatMap { IPAddress(bytes: Array($0)) } }
+        guard let network = IPNetwork(address(Int(RTA_DST.rawValue)) ?? .unspecified(family), prefix: Int(reply.number(at: 1, as: UInt8.self)))
+        else { return nil }
+        destination = network
+        gateway = address(Int(RTA_GATEWAY.rawValue))
+        source = address(Int(RTA_PREFSRC.rawValue))
+        link = attributes.number(Int32(RTA_OIF.rawValue), as: UInt32.self).map { Int32(bitPattern: $0) }
+        table = Int(attributes.number(Int32(RTA_TABLE.rawValue), as: UInt32.self) ?? UInt32(reply.number(at: 4, as: UInt8.self)))
+        scope = Int(reply.number(at: 6, as: UInt8.self))
+        type = reply.number(at: 7, as: UInt8.self)
+        priority = Int(attributes.number(Int32(RTA_PRIORITY.rawValue), as: UInt32.self) ?? 0)
+    }
+}
+
+extension NetlinkSocket {
+    /// Adds a route. Fails with EEXIST where the same one is there, unless `replace` is set. As `ip route add …` or `replace`.
+    public func addRoute(_ route: RouteRequest, replace: Bool = false) throws(NetlinkError) {
+        let flags = NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL)
+        try request(routeMessage(RTM_NEWROUTE, route, flags: flags), "add route \(route.text) on link number \(route.link)")
+    }
+
+    /// Deletes a route. False where there is none such.
+    @discardableResult
+    public func deleteRoute(_ route: RouteRequest) throws(NetlinkError) -> Bool {
+        do throws(NetlinkError) {
+            try request(routeMessage(RTM_DELROUTE, route), "delete route \(route.text)")
+            return true
+        } catch {
+            if error.errno == .noProcess { return false }
+            throw error
+        }
+    }
+
+    /// The routes of a family over a link, of all tables.
+    public func routes(_ family: IPAddress.Family, link: Int32) throws(NetlinkError) -> [RouteInfo] {
+        var message = NetlinkMessage(type: UInt16(RTM_GETROUTE), flags: NLM_F_DUMP)
+        message.appendRouteHeader(family: family.number)
+        message.attribute(Int32(RTA_OIF.rawValue), link)
+        return try request(message, "list routes of link number \(link)").compactMap { RouteInfo($0) }.filter { $0.link == link }
+    }
+
+    /// The route that the kernel would take to an address; nil where there is none. As `ip route get ADDRESS`.
+    public func route(to address: IPAddress) throws(NetlinkError) -> RouteInfo? {
+        var message = NetlinkMessage(type: UInt16(RTM_GETROUTE))
+        message.appendRouteHeader(family: address.family.number, prefix: UInt8(address.family.bits))
+        message.attribute(Int32(RTA_DST.rawValue), bytes: address.bytes)
+        do throws(NetlinkError) {
+            return try request(message, "look up the route to \(address.text)").first.flatMap { RouteInfo($0) }
+        } catch {
+            if error.errno.rawValue == ENETUNREACH || error.errno.rawValue == EHOSTUNREACH { return nil }
+            throw error
+        }
+    }
+
+    private func routeMessage(_ type: Int, _ route: RouteRequest, flags: Int32 = 0) -> NetlinkMessage {
+        let family = route.destination.address.family
+        let onLink = route.gateway == nil && family == .v4
+        let scope = route.scope ?? (onLink ? Int(RT_SCOPE_LINK.rawValue) : Int(RT_SCOPE_UNIVERSE.rawValue))
+        var message = NetlinkMessage(type: UInt16(type), flags: flags)
+        message.appendRouteHeader(
+            family: family.number, prefix: UInt8(route.destination.prefix), scope: UInt8(truncatingIfNeeded: scope), adding: type == RTM_NEWROUTE)
+        message.attribute(Int32(RTA_DST.rawValue), bytes: route.destination.networkAddress.bytes)
+        message.attribute(Int32(RTA_OIF.rawValue), route.link)
+        if let gateway = route.gateway { message.attribute(Int32(RTA_GATEWAY.rawValue), bytes: gateway.bytes) }
+        if let source = route.source { message.attribute(Int32(RTA_PREFSRC.rawValue), bytes: source.bytes) }
+        message.attribute(Int32(RTA_TABLE.rawValue), UInt32(clamping: route.table ?? Int(RT_TABLE_MAIN.rawValue)))
+        if let priority = route.priority { message.attribute(Int32(RTA_PRIORITY.rawValue), UInt32(clamping: priority)) }
+        if route.mtu != nil || route.advertisedMSS != nil {
+            message.nested(Int32(RTA_METRICS.rawValue)) { metrics in
+                if let mtu = route.mtu { metrics.attribute(Int32(RTAX_MTU), UInt32(clamping: mtu)) }
+                if let mss = route.advertisedMSS { metrics.attribute(Int32(RTAX_ADVMSS), UInt32(clamping: mss)) }
+            }
+        }
+        return message
+    }
+}
+
+extension NetlinkMessage {
+    /// struct rtmsg: family, prefix lengths, TOS, table, protocol, scope, type, flags. The table is told by RTA_TABLE.
+    mutating func appendRouteHeader(family: UInt8, prefix: UInt8 = 0, scope: UInt8 = 0, adding: Bool = false) {
+        append(family)
+        append(prefix)
+        append(UInt8(0))
+        append(UInt8(0))
+        append(UInt8(RT_TABLE_UNSPEC.rawValue))
+        append(adding ? UInt8(RTPROT_BOOT) : UInt8(0))
+        append(scope)
+        append(adding ? UInt8(RTN_UNICAST) : UInt8(0))
+        append(UInt32(0))
+    }
+}
