@@ -53,6 +53,26 @@ public final class NetlinkSocket {
         return NetlinkSocket(owning: descriptor)
     }
 
+    /// Opens a socket that gets the messages of a multicast group (RTNLGRP_…), in the thread's network namespace.
+    static func open(group: Int32) throws(NetlinkError) -> NetlinkSocket {
+        let socket = try open()
+        var group = group
+        if setsockopt(socket.descriptor, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, socklen_t(MemoryLayout<Int32>.size)) != 0 {
+            throw NetlinkError(operation: "subscribe to netlink group \(group)", errno: .current)
+        }
+        return socket
+    }
+
+    /// Waits for a message of the group and takes all that are there off: only that something happened matters. False when the time
+    /// (of ``Clock``) is over.
+    func waitForEvent(until deadline: Int) -> Bool {
+        var polled = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        let left = deadline - Clock.milliseconds
+        if left <= 0 || poll(&polled, 1, Int32(clamping: left)) == 0 { return false }
+        while buffer.withUnsafeMutableBytes({ recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT)) }) > 0 {}
+        return true
+    }
+
     /// Opens a socket in another network namespace. The thread is back in its own when this returns.
     public static func open(inNamespace namespace: Int32, protocol family: Int32 = NETLINK_ROUTE) throws(NetlinkError) -> NetlinkSocket {
         var opened: Result<NetlinkSocket, NetlinkError>?

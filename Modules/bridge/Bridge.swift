@@ -1,0 +1,105 @@
+import ModuleKit
+
+/// bridge: connects the container to a bridge of the host by a veth pair.
+enum Bridge {
+    static let descriptor = ModuleDescriptor(
+        type: "bridge", kind: .interface, description: "connects the container to a bridge of the host by a veth pair",
+        capabilities: ["mac"], schema: schema)
+
+    /// ADD: makes the bridge if need be, the veth pair, addresses, routes, gateway and masquerade.
+    static func add(_ call: ModuleCall) throws(CNIError) -> CNIResult? {
+        let config = try BridgeConfig(call.config, arguments: try call.arguments())
+        try config.validate(call.config)
+        return try BridgeAdd(call, config).run()
+    }
+
+    /// DEL: removes what ADD made of this attachment. Bridge, its addresses and kernel parameters are shared, and stay.
+    ///
+    /// Rules that name an address go first, then the link, then the address: nobody else can get it before.
+    static func del(_ call: ModuleCall) throws(CNIError) {
+        let config = try BridgeConfig(call.config, arguments: nil)
+        if config.ipMasq && config.ipam != nil {
+            try NftMasquerade.queueRemove(call, addresses: try addressesToRemove(call))
+            try call.commitNft()
+        }
+        try deleteLinks(call, config)
+        try config.ipam?.del(call)
+    }
+
+    /// The attachment's addresses: as prevResult has them, else as the link has them. Empty where neither is left.
+    private static func addressesToRemove(_ call: ModuleCall) throws(CNIError) -> [IPNetwork] {
+        if let result = call.previousResult {
+            let known = result.containerAddresses(on: call.interfaceName)
+            if !known.isEmpty { return known }
+        }
+        guard call.netnsDescriptor != nil else { return [] }
+        let socket = try call.containerNetlink()
+        guard let link = try attempt(try socket.link(named: call.interfaceName)) else { return [] }
+        return try attempt(try socket.addresses(index: link.index)).map { $0.address }.filter { !$0.address.isLinkLocal }
+    }
+
+    /// Deletes the container's end, and with it the host's. Where the namespace is out of reach, the host's end that prevResult names.
+    private static func deleteLinks(_ call: ModuleCall, _ config: BridgeConfig) throws(CNIError) {
+        if call.netnsDescriptor != nil {
+            let socket = try call.containerNetlink()
+            try attempt(try socket.deleteLink(named: call.interfaceName))
+            return
+        }
+        let socket = try call.hostNetlink()
+        for entry in call.previousResult?.interfaces ?? [] where (entry.sandbox ?? "").isEmpty && entry.name != config.bridge {
+            // Its name could be someone else's by now: the hardware address tells.
+            guard let link = try attempt(try socket.link(named: entry.name)), link.kind == "veth", entry.mac == link.mac?.text else { continue }
+            try attempt(try socket.deleteLink(index: link.index))
+        }
+    }
+
+    /// CHECK: compares what ADD made with what is there, and reports all differences together.
+    static func check(_ call: ModuleCall) throws(CNIError) {
+        let config = try BridgeConfig(call.config, arguments: try call.arguments())
+        if let ipam = config.ipam { try call.delegate(ipam.type, .check) }
+        guard let result = call.previousResult else {
+            throw CNIError(.invalidConfiguration, "prevResult: is missing: CHECK needs the result of ADD")
+        }
+        var differences = Differences()
+        differences.add(
+            try InterfaceCheck.differences(call, result: result, kind: "veth", expectUp: !config.disableContainerInterface))
+        differences.add(try BridgeCheck(call, config, result).differences())
+        if config.ipMasq && config.ipam != nil {
+            differences.add(try NftMasquerade.check(call, addresses: result.containerAddresses(on: call.interfaceName)))
+        }
+        try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
+    }
+
+    /// GC: removes the masquerade of attachments that are not in use, and has IPAM do the same with addresses.
+    static func gc(_ call: ModuleCall) throws(CNIError) {
+        let config = try BridgeConfig(call.config, arguments: nil)
+        var failure: CNIError?
+        do throws(CNIError) {
+            try NftMasquerade.collect(call)
+            try call.commitNft()
+        } catch { failure = error }
+        if let ipam = config.ipam { try call.delegate(ipam.type, .gc) }
+        if let failure { throw failure }
+    }
+
+    /// STATUS: whether ADD would find a bridge it can use, and IPAM an address.
+    static func status(_ call: ModuleCall) throws(CNIError) {
+        let config = try BridgeConfig(call.config, arguments: nil)
+        try config.validate(call.config)
+        let socket = try call.hostNetlink()
+        if let link = try attempt(try socket.link(named: config.bridge)), link.kind != "bridge" {
+            throw CNIError(.notAvailable, "\(config.bridge) is not a bridge but \(link.kind ?? "a device")")
+        }
+        if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
+    }
+}
+
+#if hasFeature(Embedded)
+    @c(catena_module_entry)
+    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+        Bridge.descriptor.module(
+            for: hostABI,
+            add: { ModuleRun.add($0, Bridge.add) }, del: { ModuleRun.other($0, Bridge.del) }, check: { ModuleRun.other($0, Bridge.check) },
+            gc: { ModuleRun.other($0, Bridge.gc) }, status: { ModuleRun.other($0, Bridge.status) })
+    }
+#endif

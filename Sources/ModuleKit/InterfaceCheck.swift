@@ -1,0 +1,61 @@
+import CNI
+import Netlink
+
+/// Compares a container's interface with what the chain's ADD said it made.
+public enum InterfaceCheck {
+    /// The differences in link, addresses and routes.
+    ///
+    /// Later plugins may have moved things: the MAC is compared with the chain's result, which they kept up to date, and a route counts
+    /// wherever it is, since sbr and vrf move routes to other tables.
+    public static func differences(_ call: ModuleCall, result: CNIResult, kind: String, expectUp: Bool = true) throws(CNIError) -> [String] {
+        guard let expected = result.interfaces.first(where: { $0.name == call.interfaceName && ($0.sandbox ?? "") == call.netns }) else {
+            return ["prevResult has no interface \(call.interfaceName) in \(call.netns)"]
+        }
+        let socket = try call.containerNetlink()
+        guard let link = try attempt(try socket.link(named: call.interfaceName)) else {
+            return ["interface \(call.interfaceName): expected in \(call.netns), found none"]
+        }
+        var found: [String] = []
+        if link.kind != kind { found.append("\(link.name): expected a \(kind), found \(link.kind ?? "a device")") }
+        if expectUp && !link.isUp { found.append("\(link.name): expected up, found down") }
+        if let mac = expected.mac.flatMap({ MACAddress($0) }), mac != link.mac {
+            found.append("\(link.name): expected MAC \(mac.text), found \(link.mac?.text ?? "none")")
+        }
+        return try found + addresses(call, result, link, socket) + routes(call, result, link, socket)
+    }
+
+    private static func addresses(
+        _ call: ModuleCall, _ result: CNIResult, _ link: LinkInfo, _ socket: NetlinkSocket
+    ) throws(CNIError) -> [String] {
+        let present = try attempt(try socket.addresses(index: link.index)).map { $0.address }
+        return result.containerAddresses(on: link.name).filter { !present.contains($0) }.map {
+            "\(link.name): expected address \($0.text), found \(present.isEmpty ? "none" : present.map { $0.text }.joined(separator: ", "))"
+        }
+    }
+
+    private static func routes(
+        _ call: ModuleCall, _ result: CNIResult, _ link: LinkInfo, _ socket: NetlinkSocket
+    ) throws(CNIError) -> [String] {
+        var found: [String] = []
+        for family in [IPAddress.Family.v4, .v6] {
+            let connected = result.containerAddresses(on: link.name).filter { $0.address.family == family && $0.prefix < family.bits }.map { $0.network }
+            let wanted = result.routes.filter { $0.destination.address.family == family }
+            if connected.isEmpty && wanted.isEmpty { continue }
+            let present = try attempt(try socket.routes(family, link: link.index))
+            for network in connected where !present.contains(where: { $0.destination == network }) {
+                found.append("\(link.name): expected a route to its network \(network.text), found none")
+            }
+            for route in wanted {
+                let same = present.filter { $0.destination == route.destination.network }
+                // As in the reference, a default route may lead over another gateway than the one that was set.
+                let gatewayCounts = route.gateway != nil && !route.destination.isEverything
+                if same.isEmpty {
+                    found.append("\(link.name): expected a route to \(route.destination.text), found none")
+                } else if gatewayCounts && !same.contains(where: { $0.gateway == route.gateway }) {
+                    found.append("\(link.name): expected route \(route.destination.text) via \(route.gateway?.text ?? ""), found another gateway")
+                }
+            }
+        }
+        return found
+    }
+}
