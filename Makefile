@@ -12,7 +12,7 @@ MODULES  := bridge host-local loopback portmap
 WRAPPERS := $(MODULES)
 STAGE    := $(CURDIR)/.build/stage
 
-BUILD_PACKAGES := libmnl-dev libnftables-dev libjansson-dev pkg-config gcc make
+BUILD_PACKAGES := libmnl-dev libnftables-dev libjansson-dev libmd-dev pkg-config gcc make
 TEST_PACKAGES  := $(BUILD_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest binutils g++ conntrack containernetworking-plugins
 
 # Embedded Swift: the toolchain's Unicode tables are a static archive that has to be named (docs/building.md).

@@ -6,15 +6,22 @@ import PackageDescription
 let embedded = Context.environment["CATENA_EMBEDDED"] == "1"
 let unicodeTables = Context.environment["CATENA_UNICODE_TABLES"] ?? ""
 
+// Our C shims are read with _GNU_SOURCE; in ordinary Swift, Glibc's own module has to be read alike, or their types would differ.
+let ordinary: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-D_GNU_SOURCE"])]
+
 let swift: [SwiftSetting] =
     embedded
     ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-Osize", "-Xfrontend", "-function-sections"])]
-    : [.treatWarning("EmbeddedRestrictions", as: .warning)]
+    : [.treatWarning("EmbeddedRestrictions", as: .warning)] + ordinary
 
 // The Unicode tables are what comparing Strings needs in Embedded Swift; `-z defs` turns a forgotten library into a link error.
 let link: [LinkerSetting] =
     embedded
-    ? [.unsafeFlags([unicodeTables, "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed", "-use-ld=lld"])]
+    ? [
+        .unsafeFlags([
+            unicodeTables, "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed", "-use-ld=lld",
+        ])
+    ]
     : []
 
 let exportEntryOnly: [LinkerSetting] =
@@ -51,11 +58,14 @@ var targets: [Target] = [
     layer("State", ["CLinux", "CNI", "JSON", "Linux"]),
     layer("Netlink", ["CLinux", "CMnl", "CNI", "Linux", "Namespace"]),
     layer("Nftables", ["CNftables", "CNI", "JSON", "Linux", "CLinux"]),
+    layer("NetworkConfiguration", ["CNI", "JSON", "Linux"]),
     layer("ModuleABI", ["CatenaABI", "CLinux", "CNI"]),
     layer("ModuleKit", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "JSON", "Linux", "Namespace", "Netlink", "State"]),
     layer("ChainEngine", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "JSON", "Linux", "Namespace", "Netlink", "Nftables", "State"]),
-    .executableTarget(name: "catena", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
-    .executableTarget(name: "catena-exec", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
+    .executableTarget(
+        name: "catena", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
+    .executableTarget(
+        name: "catena-exec", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
 ]
 
 /// Auto-linking does not happen in Embedded Swift: each C library is named. libnftables is opened at run time, when a chain needs it.
@@ -71,17 +81,22 @@ for module in modules {
 
 var dependencies: [Package.Dependency] = []
 if !embedded {
+    targets.append(.systemLibrary(name: "CMd", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]))
     dependencies.append(.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"))
     products.append(.executable(name: "catenactl", targets: ["catenactl"]))
     targets.append(
         .executableTarget(
             name: "catenactl",
-            dependencies: ["ChainEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")]))
+            dependencies: [
+                "ChainEngine", "NetworkConfiguration", "CMd", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: ordinary))
     targets.append(
         .testTarget(
             name: "CatenaTests",
-            dependencies: ["ChainEngine", "ModuleKit"] + modules.map { .target(name: $0.target) },
-            path: "Tests/unit"))
+            dependencies: ["ChainEngine", "ModuleKit", "NetworkConfiguration"] + modules.map { .target(name: $0.target) },
+            path: "Tests/unit",
+            swiftSettings: ordinary))
 }
 
 let package = Package(name: "catena", products: products, dependencies: dependencies, targets: targets, swiftLanguageModes: [.v6])

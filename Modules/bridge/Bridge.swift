@@ -48,7 +48,9 @@ enum Bridge {
         let socket = try call.hostNetlink()
         for entry in call.previousResult?.interfaces ?? [] where (entry.sandbox ?? "").isEmpty && entry.name != config.bridge {
             // Its name could be someone else's by now: the hardware address tells.
-            guard let link = try attempt(try socket.link(named: entry.name)), link.kind == "veth", entry.mac == link.mac?.text else { continue }
+            guard let link = try attempt(try socket.link(named: entry.name)), link.kind == "veth", entry.mac == link.mac?.text else {
+                continue
+            }
             try attempt(try socket.deleteLink(index: link.index))
         }
     }

@@ -44,7 +44,9 @@ struct BridgeCheck {
             differences.add("host-side veth: found \(link.name), which prevResult does not have")
         }
         if link.master != bridge.index { differences.add("\(link.name): expected in bridge \(bridge.name), found outside of it") }
-        if !config.disableContainerInterface && !link.isOperational { differences.add("\(link.name): expected up, found state \(link.operState)") }
+        if !config.disableContainerInterface && !link.isOperational {
+            differences.add("\(link.name): expected up, found state \(link.operState)")
+        }
         if let mtu = config.mtu, mtu != link.mtu { differences.add("\(link.name): expected MTU \(mtu), found \(link.mtu)") }
         if link.hairpin == false && config.hairpinMode { differences.add("\(link.name): expected hairpin on, found off") }
         if link.isolated == false && config.portIsolation { differences.add("\(link.name): expected isolated, found not isolated") }
@@ -55,7 +57,9 @@ struct BridgeCheck {
         let present = try attempt(try socket.addresses(index: bridge.index)).map { $0.address }
         var lines: [String] = []
         for ip in result.ips where ip.interface == 2 || ip.interface == nil {
-            guard let gateway = ip.gateway, let address = IPNetwork(gateway, prefix: ip.address.prefix), !present.contains(address) else { continue }
+            guard let gateway = ip.gateway, let address = IPNetwork(gateway, prefix: ip.address.prefix), !present.contains(address) else {
+                continue
+            }
             lines.append("\(bridge.name): expected gateway address \(address.text), found none")
         }
         return lines

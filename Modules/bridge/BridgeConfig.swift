@@ -57,7 +57,9 @@ struct BridgeConfig {
             throw config.invalid("disableContainerInterface", "can't be set together with ipam: the interface could not have addresses")
         }
         if let vlan = try config.integer("vlan"), vlan != 0 { throw BridgeConfig.unsupported("vlan", "\(vlan)") }
-        if let trunk = try config.array("vlanTrunk"), !trunk.isEmpty { throw BridgeConfig.unsupported("vlanTrunk", JSON.array(trunk).text()) }
+        if let trunk = try config.array("vlanTrunk"), !trunk.isEmpty {
+            throw BridgeConfig.unsupported("vlanTrunk", JSON.array(trunk).text())
+        }
         if try config.bool("macspoofchk") { throw BridgeConfig.unsupported("macspoofchk", "true") }
         try validateBackend(config)
     }

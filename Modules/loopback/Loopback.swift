@@ -23,7 +23,9 @@ enum Loopback {
     private static func result(_ addresses: [IPNetwork], _ call: ModuleCall) -> CNIResult {
         var ips: [CNIResult.IP] = []
         for family in [IPAddress.Family.v4, .v6] {
-            if let first = addresses.first(where: { $0.address.family == family }) { ips.append(CNIResult.IP(address: first, interface: 0)) }
+            if let first = addresses.first(where: { $0.address.family == family }) {
+                ips.append(CNIResult.IP(address: first, interface: 0))
+            }
         }
         return CNIResult(interfaces: [CNIResult.Interface(name: name, mac: "00:00:00:00:00:00", sandbox: call.netns)], ips: ips)
     }

@@ -18,7 +18,9 @@ public struct CNIResult: Equatable, Sendable {
         /// PCI address of a device given to the container.
         public var pciID: String?
 
-        public init(name: String, mac: String? = nil, mtu: Int? = nil, sandbox: String? = nil, socketPath: String? = nil, pciID: String? = nil) {
+        public init(
+            name: String, mac: String? = nil, mtu: Int? = nil, sandbox: String? = nil, socketPath: String? = nil, pciID: String? = nil
+        ) {
             self.name = name
             self.mac = mac
             self.mtu = mtu

@@ -55,7 +55,9 @@ public struct IPAddress: Hashable, Sendable {
 
     /// The address in network order: 4 or 16 bytes.
     public var bytes: [UInt8] {
-        func split(_ number: UInt64, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: number >> UInt64(8 * (count - 1 - $0))) } }
+        func split(_ number: UInt64, _ count: Int) -> [UInt8] {
+            (0..<count).map { UInt8(truncatingIfNeeded: number >> UInt64(8 * (count - 1 - $0))) }
+        }
         return family == .v4 ? split(low, 4) : split(high, 8) + split(low, 8)
     }
 

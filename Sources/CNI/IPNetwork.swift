@@ -21,7 +21,9 @@ public struct IPNetwork: Hashable, Sendable {
     /// Parses "address/prefix". Nil for anything else.
     public init?(_ text: String) {
         let bytes = text.utf8
-        guard let slash = bytes.firstIndex(of: UInt8(ascii: "/")), let address = IPAddress(String(text[text.startIndex..<slash])) else { return nil }
+        guard let slash = bytes.firstIndex(of: UInt8(ascii: "/")), let address = IPAddress(String(text[text.startIndex..<slash])) else {
+            return nil
+        }
         let digits = bytes[bytes.index(after: slash)...]
         guard !digits.isEmpty, digits.count <= 3, digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
         if digits.count > 1, digits.first == 0x30 { return nil }

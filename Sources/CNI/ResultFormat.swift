@@ -135,7 +135,8 @@ public enum ResultFormat {
 
     private static func decodeIP(_ reader: ConfigReader) throws(CNIError) -> CNIResult.IP {
         CNIResult.IP(
-            address: try reader.requiredNetwork("address"), gateway: try reader.address("gateway"), interface: try reader.integer("interface"))
+            address: try reader.requiredNetwork("address"), gateway: try reader.address("gateway"),
+            interface: try reader.integer("interface"))
     }
 
     /// Reads the list of routes under the key `routes`: in results and in IPAM configurations alike.

@@ -156,11 +156,14 @@ public final class ChainEngine {
 
     private func step(for plugin: ChainPlugin, path: String) throws(CNIError) -> Step {
         if let module = try module(plugin.type) { return Step(plugin: plugin, executor: .module(module)) }
-        if let file = PathList.find(plugin.type, in: path) { return Step(plugin: plugin, executor: .executable(file)) }
+        if let file = executable(plugin.type, in: path) { return Step(plugin: plugin, executor: .executable(file)) }
         throw CNIError(
             "plugin \"\(plugin.type)\" not found: no module in \(directories.paths.joined(separator: ":")), no executable in CNI_PATH \(path)",
             details: "install the plugin, or correct its type")
     }
+
+    /// The executable of a type in a list of directories; nil where there is none.
+    public func executable(_ type: String, in path: String) -> String? { PathList.find(type, in: path) }
 
     /// The module of a type, opened at most once; nil where there is none.
     public func module(_ type: String) throws(CNIError) -> LoadedModule? {
@@ -183,7 +186,8 @@ public final class ChainEngine {
         do throws(CNIError) {
             switch step.executor {
             case .module(let module):
-                return try runModule(module, ModuleInvocation(engine: self, call: call, plugin: step.plugin, operation: operation, previous: previous))
+                return try runModule(
+                    module, ModuleInvocation(engine: self, call: call, plugin: step.plugin, operation: operation, previous: previous))
             case .executable(let file):
                 // The executable may read what the modules before it have made.
                 try commit()
@@ -212,7 +216,8 @@ public final class ChainEngine {
     // MARK: Services for modules
 
     /// Runs another plugin for a module: its IPAM plugin. When its ADD fails, its DEL is run, as CNI 1.1.0, section 4, wants it.
-    func delegate(_ type: String, _ operation: Operation, config: JSONObject?, from caller: ModuleInvocation) throws(CNIError) -> CNIResult? {
+    func delegate(_ type: String, _ operation: Operation, config: JSONObject?, from caller: ModuleInvocation) throws(CNIError) -> CNIResult?
+    {
         guard Names.isPluginType(type) else { throw CNIError(.invalidConfiguration, "\"\(type)\" can't be a plugin's name") }
         let step = try step(for: ChainPlugin(type: type, config: config ?? caller.plugin.config), path: caller.call.request.path)
         do throws(CNIError) {
@@ -236,7 +241,9 @@ public final class ChainEngine {
 
     func containerSocket() throws(NetlinkError) -> NetlinkSocket { try namespaces.containerSocket() }
 
-    func queue(_ commands: String, purpose: String, owner: String) { transaction.append(owner: owner, purpose: purpose, commands: commands) }
+    func queue(_ commands: String, purpose: String, owner: String) {
+        transaction.append(owner: owner, purpose: purpose, commands: commands)
+    }
 
     /// Commits the queued nftables commands as one transaction.
     func commit() throws(CNIError) {

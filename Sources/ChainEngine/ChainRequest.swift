@@ -40,7 +40,8 @@ public struct ChainRequest: Sendable {
 
     public init(
         operation: Operation, network: String, cniVersion: String, containerID: String = "", interfaceName: String = "", netns: String = "",
-        arguments: String = "", path: String = "", plugins: [ChainPlugin], previousResult: CNIResult? = nil, validAttachments: [Attachment]? = nil
+        arguments: String = "", path: String = "", plugins: [ChainPlugin], previousResult: CNIResult? = nil,
+        validAttachments: [Attachment]? = nil
     ) {
         self.operation = operation
         self.network = network

@@ -81,7 +81,8 @@ struct ExecutablePlugin {
         let ending = outcome.status.map { "exit status \($0)" } ?? "signal \(outcome.signal)"
         let said = outcome.output.isEmpty ? outcome.errors : outcome.output
         throw CNIError(
-            "\(file) failed with \(ending)" + (said.isEmpty ? " and no error message" : ": \(String(decoding: said.prefix(2000), as: UTF8.self))"))
+            "\(file) failed with \(ending)"
+                + (said.isEmpty ? " and no error message" : ": \(String(decoding: said.prefix(2000), as: UTF8.self))"))
     }
 
     private func describe(_ failure: Subprocess.Failure) -> CNIError {

@@ -51,7 +51,9 @@ final class HostData {
         _ type: String, _ operation: UInt32, _ config: String?, _ result: UnsafeMutablePointer<UnsafePointer<catena_result>?>?
     ) -> Int32 {
         attempt { () throws(CNIError) in
-            guard let operation = Operation(rawValue: operation) else { throw CNIError("delegate to \(type): unknown operation \(operation)") }
+            guard let operation = Operation(rawValue: operation) else {
+                throw CNIError("delegate to \(type): unknown operation \(operation)")
+            }
             var object: JSONObject?
             if let config { object = try HostData.decode(config) }
             let answer = try invocation.engine.delegate(type, operation, config: object, from: invocation)

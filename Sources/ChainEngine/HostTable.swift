@@ -68,7 +68,8 @@ final class HostTable {
             guard let data = HostData.of(call) else { return 1 }
             return data.fail(
                 CNIError(
-                    CNIError.Code(rawValue: code), message.map { String(cString: $0) } ?? "", details: details.map { String(cString: $0) } ?? ""))
+                    CNIError.Code(rawValue: code), message.map { String(cString: $0) } ?? "",
+                    details: details.map { String(cString: $0) } ?? ""))
         }
         host.set_result = { call, result in HostData.of(call)?.setResult(result) ?? 1 }
         host.delegate = { call, type, operation, config, result in

@@ -20,7 +20,8 @@ public struct LoadedModule {
         }
         let entry = unsafeBitCast(symbol, to: catena_module_entry_function.self)
         guard let table = entry(UInt32(CATENA_ABI_MAJOR)) else {
-            throw CNIError("module \(path) does not serve ABI \(CATENA_ABI_MAJOR)", details: "rebuild it against this release's catena/module.h")
+            throw CNIError(
+                "module \(path) does not serve ABI \(CATENA_ABI_MAJOR)", details: "rebuild it against this release's catena/module.h")
         }
         try LoadedModule.check(table, path: path, type: type)
         self.path = path
@@ -32,7 +33,8 @@ public struct LoadedModule {
         let (size, major) = (table.pointee.size, table.pointee.abi_major)
         guard major == UInt32(CATENA_ABI_MAJOR) else {
             throw CNIError(
-                "module \(path) has ABI \(major), this host \(CATENA_ABI_MAJOR)", details: "rebuild it against this release's catena/module.h")
+                "module \(path) has ABI \(major), this host \(CATENA_ABI_MAJOR)",
+                details: "rebuild it against this release's catena/module.h")
         }
         guard size >= UInt32(MemoryLayout<catena_module>.size) else {
             throw CNIError("module \(path): catena_module.size is \(size): expected at least \(MemoryLayout<catena_module>.size)")
@@ -59,6 +61,16 @@ public struct LoadedModule {
 
     /// The module's own version.
     public var version: String { String(cString: table.pointee.version) }
+
+    /// What the module is for, in a word: "interface", "ipam", "meta".
+    public var kind: String {
+        switch table.pointee.kind {
+        case UInt32(CATENA_KIND_INTERFACE): "interface"
+        case UInt32(CATENA_KIND_IPAM): "ipam"
+        case UInt32(CATENA_KIND_META): "meta"
+        default: "unknown"
+        }
+    }
 
     /// Whether ADD makes the container's interface.
     var makesInterface: Bool { table.pointee.kind == UInt32(CATENA_KIND_INTERFACE) }

@@ -40,6 +40,18 @@ public struct ModuleDirectories: Sendable {
         return nil
     }
 
+    /// The types that there are files for in the directories, sorted; whether they can be used is not looked at.
+    public var types: [String] {
+        var types: [String] = []
+        for directory in paths {
+            for name in (try? File.list(directory)) ?? [] where name.hasSuffix(".so") {
+                let type = String(Substring(name.utf8.dropLast(3)))
+                if Names.isPluginType(type) && !types.contains(type) { types.append(type) }
+            }
+        }
+        return types.sorted()
+    }
+
     private func requireTrusted(_ path: String, type: String) throws(CNIError) {
         guard let resolved = realpath(path, nil) else {
             throw CNIError("open module \(path): \(Errno.current.text)")

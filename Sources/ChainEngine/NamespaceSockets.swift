@@ -20,7 +20,9 @@ struct NamespaceSockets {
 
     mutating func containerSocket() throws(NetlinkError) -> NetlinkSocket {
         if let inside { return inside }
-        guard let container else { throw NetlinkError(operation: "open a netlink socket in the container: no network namespace", errno: .noEntry) }
+        guard let container else {
+            throw NetlinkError(operation: "open a netlink socket in the container: no network namespace", errno: .noEntry)
+        }
         let socket = try NetlinkSocket.open(inNamespace: container.fd)
         inside = socket
         return socket

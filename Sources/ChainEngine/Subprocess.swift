@@ -70,7 +70,8 @@ struct Subprocess {
         var failure: Errno?
         while !ended && failure == nil {
             var polled = [
-                pollfd(fd: stdout.openReadEnd, events: Int16(POLLIN), revents: 0), pollfd(fd: stderr.openReadEnd, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: stdout.openReadEnd, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: stderr.openReadEnd, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: process.rawValue, events: Int16(POLLIN), revents: 0),
             ]
             let left = deadline - Clock.milliseconds

@@ -55,7 +55,9 @@ public struct FileDescriptor: ~Copyable {
 /// Standard input, output and error of the process: never closed.
 public enum StandardStream {
     /// Reads standard input to its end. Throws `EFBIG` when there are more than `limit` bytes.
-    public static func readInput(limit: Int) throws(Errno) -> [UInt8] { try borrow(0) { (input) throws(Errno) in try input.readAll(limit: limit) } }
+    public static func readInput(limit: Int) throws(Errno) -> [UInt8] {
+        try borrow(0) { (input) throws(Errno) in try input.readAll(limit: limit) }
+    }
 
     /// Writes to standard output.
     public static func writeOutput(_ text: String) throws(Errno) { try borrow(1) { (output) throws(Errno) in try output.writeAll(text) } }

@@ -82,7 +82,8 @@ public enum ResultStructs {
         for item in try items(result.ips, result.ip_count, "ips") {
             let ip = try ip(item)
             if let index = ip.interface, !read.interfaces.indices.contains(index) {
-                throw malformed("ips[\(read.ips.count)].interface_index \(index) is out of range: there are \(read.interfaces.count) interfaces")
+                throw malformed(
+                    "ips[\(read.ips.count)].interface_index \(index) is out of range: there are \(read.interfaces.count) interfaces")
             }
             read.ips.append(ip)
         }

@@ -7,7 +7,8 @@ public enum InterfaceCheck {
     ///
     /// Later plugins may have moved things: the MAC is compared with the chain's result, which they kept up to date, and a route counts
     /// wherever it is, since sbr and vrf move routes to other tables.
-    public static func differences(_ call: ModuleCall, result: CNIResult, kind: String, expectUp: Bool = true) throws(CNIError) -> [String] {
+    public static func differences(_ call: ModuleCall, result: CNIResult, kind: String, expectUp: Bool = true) throws(CNIError) -> [String]
+    {
         guard let expected = result.interfaces.first(where: { $0.name == call.interfaceName && ($0.sandbox ?? "") == call.netns }) else {
             return ["prevResult has no interface \(call.interfaceName) in \(call.netns)"]
         }
@@ -38,7 +39,9 @@ public enum InterfaceCheck {
     ) throws(CNIError) -> [String] {
         var found: [String] = []
         for family in [IPAddress.Family.v4, .v6] {
-            let connected = result.containerAddresses(on: link.name).filter { $0.address.family == family && $0.prefix < family.bits }.map { $0.network }
+            let connected = result.containerAddresses(on: link.name).filter { $0.address.family == family && $0.prefix < family.bits }.map {
+                $0.network
+            }
             let wanted = result.routes.filter { $0.destination.address.family == family }
             if connected.isEmpty && wanted.isEmpty { continue }
             let present = try attempt(try socket.routes(family, link: link.index))
@@ -52,7 +55,8 @@ public enum InterfaceCheck {
                 if same.isEmpty {
                     found.append("\(link.name): expected a route to \(route.destination.text), found none")
                 } else if gatewayCounts && !same.contains(where: { $0.gateway == route.gateway }) {
-                    found.append("\(link.name): expected route \(route.destination.text) via \(route.gateway?.text ?? ""), found another gateway")
+                    found.append(
+                        "\(link.name): expected route \(route.destination.text) via \(route.gateway?.text ?? ""), found another gateway")
                 }
             }
         }

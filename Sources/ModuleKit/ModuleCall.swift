@@ -190,6 +190,7 @@ public final class ModuleCall {
         var message: UnsafePointer<CChar>?
         var details: UnsafePointer<CChar>?
         guard host.pointee.failure(raw, &code, &message, &details) == 0 else { return CNIError("a host service failed without a reason") }
-        return CNIError(CNIError.Code(rawValue: code), message.map { String(cString: $0) } ?? "", details: details.map { String(cString: $0) } ?? "")
+        return CNIError(
+            CNIError.Code(rawValue: code), message.map { String(cString: $0) } ?? "", details: details.map { String(cString: $0) } ?? "")
     }
 }

@@ -25,7 +25,8 @@ public final class NetworkNamespace {
         let namespace = NetworkNamespace(fd: descriptor)
         if !namespace.isNetworkNamespace {
             throw CNIError(
-                .invalidNetns, "open network namespace \(path): it is not a network namespace", details: "CNI_NETNS must lead to one, as ip netns makes them")
+                .invalidNetns, "open network namespace \(path): it is not a network namespace",
+                details: "CNI_NETNS must lead to one, as ip netns makes them")
         }
         return namespace
     }

@@ -63,7 +63,8 @@ public enum Conntrack {
     }
 
     /// False where the entry is gone already.
-    private static func delete(_ socket: NetlinkSocket, _ family: IPAddress.Family, _ tuple: ArraySlice<UInt8>) throws(NetlinkError) -> Bool {
+    private static func delete(_ socket: NetlinkSocket, _ family: IPAddress.Family, _ tuple: ArraySlice<UInt8>) throws(NetlinkError) -> Bool
+    {
         var message = NetlinkMessage(conntrack: IPCTNL_MSG_CT_DELETE.rawValue, family)
         message.attribute(Int32(CTA_TUPLE_ORIG.rawValue) | NLA_F_NESTED, bytes: Array(tuple))
         do throws(NetlinkError) {

@@ -57,6 +57,7 @@ public struct LinkInfo: Sendable {
         hairpin = isPort ? port.number(Int32(IFLA_BRPORT_MODE), as: UInt8.self).map { $0 != 0 } : nil
         isolated = isPort ? port.number(Int32(IFLA_BRPORT_ISOLATED), as: UInt8.self).map { $0 != 0 } : nil
         vlanFiltering =
-            kind == "bridge" ? info.nested(Int32(IFLA_INFO_DATA)).number(Int32(IFLA_BR_VLAN_FILTERING), as: UInt8.self).map { $0 != 0 } : nil
+            kind == "bridge"
+            ? info.nested(Int32(IFLA_INFO_DATA)).number(Int32(IFLA_BR_VLAN_FILTERING), as: UInt8.self).map { $0 != 0 } : nil
     }
 }

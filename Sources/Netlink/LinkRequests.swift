@@ -17,7 +17,9 @@ public struct VethRequest: Sendable {
     /// The far end's network namespace, open; nil for the same one.
     public var peerNamespace: Int32?
 
-    public init(name: String, master: Int32? = nil, mtu: Int? = nil, peerName: String, peerMAC: MACAddress? = nil, peerNamespace: Int32? = nil) {
+    public init(
+        name: String, master: Int32? = nil, mtu: Int? = nil, peerName: String, peerMAC: MACAddress? = nil, peerNamespace: Int32? = nil
+    ) {
         self.name = name
         self.master = master
         self.mtu = mtu

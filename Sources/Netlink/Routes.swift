@@ -61,7 +61,9 @@ public struct RouteInfo: Sendable {
         default: return nil
         }
         func address(_ type: Int) -> IPAddress? { attributes[Int32(type)].flatMap { IPAddress(bytes: Array($0)) } }
-        guard let network = IPNetwork(address(Int(RTA_DST.rawValue)) ?? .unspecified(family), prefix: Int(reply.number(at: 1, as: UInt8.self)))
+        guard
+            let network = IPNetwork(
+                address(Int(RTA_DST.rawValue)) ?? .unspecified(family), prefix: Int(reply.number(at: 1, as: UInt8.self)))
         else { return nil }
         destination = network
         gateway = address(Int(RTA_GATEWAY.rawValue))
@@ -120,7 +122,8 @@ extension NetlinkSocket {
         let scope = route.scope ?? (onLink ? Int(RT_SCOPE_LINK.rawValue) : Int(RT_SCOPE_UNIVERSE.rawValue))
         var message = NetlinkMessage(type: UInt16(type), flags: flags)
         message.appendRouteHeader(
-            family: family.number, prefix: UInt8(route.destination.prefix), scope: UInt8(truncatingIfNeeded: scope), adding: type == RTM_NEWROUTE)
+            family: family.number, prefix: UInt8(route.destination.prefix), scope: UInt8(truncatingIfNeeded: scope),
+            adding: type == RTM_NEWROUTE)
         message.attribute(Int32(RTA_DST.rawValue), bytes: route.destination.networkAddress.bytes)
         message.attribute(Int32(RTA_OIF.rawValue), route.link)
         if let gateway = route.gateway { message.attribute(Int32(RTA_GATEWAY.rawValue), bytes: gateway.bytes) }

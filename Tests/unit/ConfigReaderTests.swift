@@ -25,11 +25,14 @@ import Testing
             } catch { return "\(error.code.rawValue) \(error.message)" }
         }
         #expect(message { () throws(CNIError) in _ = try config.integer("mtu") } == "6 mtu: expected an integer, found a string")
-        #expect(message { () throws(CNIError) in _ = try config.bool("isGateway") } == "6 isGateway: expected true or false, found a string")
+        #expect(
+            message { () throws(CNIError) in _ = try config.bool("isGateway") } == "6 isGateway: expected true or false, found a string")
         #expect(message { () throws(CNIError) in _ = try config.integer("n") } == "6 n: expected an integer, found a number")
         #expect(message { () throws(CNIError) in _ = try config.unsigned("big") } == "7 big: must be from 0 to 4294967295, is 5000000000")
         let range = try #require(try config.object("ipam")?.objects("ranges").first)
-        #expect(message { () throws(CNIError) in _ = try range.network("subnet") } == "6 ipam.ranges[0].subnet: expected a string, found an integer")
+        #expect(
+            message { () throws(CNIError) in _ = try range.network("subnet") }
+                == "6 ipam.ranges[0].subnet: expected a string, found an integer")
         #expect(message { () throws(CNIError) in _ = try config.objects("mtu") } == "6 mtu: expected a list, found a string")
     }
 
@@ -54,7 +57,8 @@ import Testing
     }
 
     @Test func versions() {
-        #expect(CNIVersion("") == CNIVersion(0, 1, 0) && CNIVersion("1") == CNIVersion(1, 0, 0) && CNIVersion("1.1.0") == CNIVersion(1, 1, 0))
+        #expect(
+            CNIVersion("") == CNIVersion(0, 1, 0) && CNIVersion("1") == CNIVersion(1, 0, 0) && CNIVersion("1.1.0") == CNIVersion(1, 1, 0))
         for bad in ["1.0.0.0", "1.0.0-rc1", "a", "1..0", "1.", "-1.0.0"] { #expect(CNIVersion(bad) == nil) }
         #expect(CNIVersion(0, 4, 0) < CNIVersion(1, 0, 0))
     }

@@ -49,9 +49,10 @@ import Testing
         #expect(attributes[3] == nil && attributes.nested(3).values.isEmpty)
     }
 
-    @Test(arguments: [
-        [], [1], [0, 0, 1, 0], [3, 0, 1, 0], [9, 0, 1, 0, 1, 2, 3, 4], [255, 255, 1, 0, 0, 0, 0, 0],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [], [1], [0, 0, 1, 0], [3, 0, 1, 0], [9, 0, 1, 0, 1, 2, 3, 4], [255, 255, 1, 0, 0, 0, 0, 0],
+        ] as [[UInt8]])
     func hostileAttributesAreLeftOut(bytes: [UInt8]) {
         #expect(NetlinkAttributes(bytes[...]).values.isEmpty)
     }

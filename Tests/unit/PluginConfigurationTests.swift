@@ -26,7 +26,10 @@ import Testing
         #expect(list[0].config["args"]?.text() == #"{"cni":null}"#)
     }
 
-    @Test(arguments: ["[]", "[1]", "[{}]", #"[{"type":""}]"#, #"[{"type":"../bridge"}]"#, #"[{"type":"a/b"}]"#, #"[{"type":7}]"#, #"[{"type":"a","capabilities":{"mac":"yes"}}]"#])
+    @Test(arguments: [
+        "[]", "[1]", "[{}]", #"[{"type":""}]"#, #"[{"type":"../bridge"}]"#, #"[{"type":"a/b"}]"#, #"[{"type":7}]"#,
+        #"[{"type":"a","capabilities":{"mac":"yes"}}]"#,
+    ])
     func badEntriesAreRefused(entries: String) {
         #expect(throws: CNIError.self) { try plugins(entries) }
     }

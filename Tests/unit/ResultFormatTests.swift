@@ -8,7 +8,8 @@ import Testing
         CNIResult(
             interfaces: [
                 CNIResult.Interface(name: "cni0", mac: "aa:bb:cc:dd:ee:01"),
-                CNIResult.Interface(name: "eth0", mac: "aa:bb:cc:dd:ee:02", mtu: 1400, sandbox: "/run/netns/a", socketPath: "/s", pciID: "0000:00:1f.6"),
+                CNIResult.Interface(
+                    name: "eth0", mac: "aa:bb:cc:dd:ee:02", mtu: 1400, sandbox: "/run/netns/a", socketPath: "/s", pciID: "0000:00:1f.6"),
             ],
             ips: [
                 CNIResult.IP(address: try #require(IPNetwork("10.1.0.5/16")), gateway: IPAddress("10.1.0.1"), interface: 1),
@@ -63,7 +64,9 @@ import Testing
 
     @Test func unknownVersionsAreRefused() throws {
         #expect(throws: CNIError.self) { try ResultFormat.encode(CNIResult(), version: "1.2.0") }
-        #expect(throws: CNIError.self) { try ResultFormat.decode(.object(JSONObject([("cniVersion", .string("9.0.0"))])), defaultVersion: "") }
+        #expect(throws: CNIError.self) {
+            try ResultFormat.decode(.object(JSONObject([("cniVersion", .string("9.0.0"))])), defaultVersion: "")
+        }
     }
 
     @Test func readerIsLenientWhereTheFieldNeedsIt() throws {

@@ -1,0 +1,72 @@
+import CNI
+import JSON
+import Linux
+
+/// The directory of configuration files that a runtime reads, `/etc/cni/net.d` by custom.
+///
+/// Networks are found as libcni finds them, with one difference: a broken file does not hide the others, it becomes a warning.
+public struct ConfigurationDirectory: Sendable {
+    public let path: String
+
+    public init(_ path: String) { self.path = path }
+
+    /// The network of this name: the first `.conflist` (in the order of names) that has it, else the first `.conf` or `.json`.
+    ///
+    /// - Parameter warn: gets a line for each file that can't be read.
+    public func network(named name: String, warn: (String) -> Void) throws(CNIError) -> NetworkConfiguration {
+        let files = try list()
+        var broken = 0
+        for kinds in [[".conflist"], [".conf", ".json"]] {
+            for file in files where kinds.contains(where: { file.hasSuffix($0) }) {
+                do throws(CNIError) {
+                    let network = try NetworkConfiguration(try read("\(path)/\(file)"))
+                    if network.name == name { return try complete(network) }
+                } catch {
+                    broken += 1
+                    warn("\(path)/\(file): \(error.text)")
+                }
+            }
+        }
+        let any = files.contains { file in [".conflist", ".conf", ".json"].contains { file.hasSuffix($0) } }
+        if !any { throw CNIError(.invalidConfiguration, "no net configurations found in \(path)") }
+        throw CNIError(
+            .invalidConfiguration, "no net configuration with name \"\(name)\" in \(path)",
+            details: broken == 0 ? "" : "\(broken) files could not be read: see the warnings")
+    }
+
+    /// Appends the plugins of the network's folder, unless the file forbids it: `<directory>/<network>/*.conf`, in the order of names.
+    private func complete(_ network: NetworkConfiguration) throws(CNIError) -> NetworkConfiguration {
+        var network = network
+        if !network.loadOnlyInlinedPlugins {
+            // The name becomes part of a path.
+            try Names.checkNetwork(network.name)
+            let folder = "\(path)/\(network.name)"
+            let names = (try? File.list(folder))?.sorted() ?? []
+            for name in names where name.hasSuffix(".conf") { network.plugins.append(try plugin("\(folder)/\(name)")) }
+        }
+        if network.plugins.isEmpty { throw CNIError(.invalidConfiguration, "no plugin configs found for network \"\(network.name)\"") }
+        return network
+    }
+
+    private func plugin(_ file: String) throws(CNIError) -> JSON {
+        let bytes = try read(file)
+        do throws(JSONError) {
+            return try JSON(parsing: bytes)
+        } catch {
+            throw CNIError(.decodingFailure, "\(file): line \(error.line), column \(error.column): \(error.text)")
+        }
+    }
+
+    private func list() throws(CNIError) -> [String] {
+        do throws(Errno) {
+            return try File.list(path).sorted()
+        } catch {
+            if error == .noEntry { return [] }
+            throw CNIError(.ioFailure, "read directory \(path): \(error.text)")
+        }
+    }
+
+    private func read(_ file: String) throws(CNIError) -> [UInt8] {
+        do throws(Errno) { return try File.read(file) } catch { throw CNIError(.ioFailure, error.text) }
+    }
+}
