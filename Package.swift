@@ -57,7 +57,7 @@ var targets: [Target] = [
     layer("Namespace", ["CLinux", "CNI", "Linux"]),
     layer("State", ["CLinux", "CNI", "JSON", "Linux"]),
     layer("Netlink", ["CLinux", "CMnl", "CNI", "Linux", "Namespace"]),
-    layer("Nftables", ["CNftables", "CNI", "JSON", "Linux", "CLinux"]),
+    layer("Nftables", ["CLinux", "CNftables", "CNI", "Linux", "Netlink"]),
     layer("NetworkConfiguration", ["CNI", "JSON", "Linux"]),
     layer("ModuleABI", ["CatenaABI", "CLinux", "CNI"]),
     layer("ModuleKit", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "JSON", "Linux", "Namespace", "Netlink", "State"]),

@@ -20,8 +20,9 @@ enum Bridge {
         let config = try BridgeConfig(call.config, arguments: nil)
         if config.ipMasq && config.ipam != nil {
             try NftMasquerade.queueRemove(call, addresses: try addressesToRemove(call))
-            try call.commitNft()
         }
+        // Also what later plugins of the chain have queued: they are undone before this one.
+        try call.commitNft()
         try deleteLinks(call, config)
         try config.ipam?.del(call)
     }

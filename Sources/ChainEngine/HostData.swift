@@ -131,6 +131,21 @@ final class HostData {
         }
     }
 
+    func element(
+        _ family: String, _ table: String, _ set: String, _ key: [UInt8],
+        _ element: UnsafeMutablePointer<UnsafePointer<catena_nft_element>?>?
+    ) -> Int32 {
+        do throws(NftablesError) {
+            guard let found = try invocation.engine.nftables.element(family: family, table: table, set: set, key: key) else {
+                return CATENA_NFT_ABSENT
+            }
+            element?.pointee = NftStructs.write(comment: found.comment, data: found.data, into: invocation.arena)
+            return CATENA_OK
+        } catch {
+            return fail(error.cni)
+        }
+    }
+
     func commit() -> Int32 {
         attempt { () throws(CNIError) in
             try invocation.engine.commit()

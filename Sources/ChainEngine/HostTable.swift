@@ -102,6 +102,11 @@ final class HostTable {
             guard let data = HostData.of(call), let family, let table, let chain else { return 1 }
             return data.hasChain(String(cString: family), String(cString: table), String(cString: chain))
         }
+        nft.element = { call, family, table, set, key, length, element in
+            guard let data = HostData.of(call), let family, let table, let set, let key else { return 1 }
+            let bytes = Array(UnsafeBufferPointer(start: key, count: Int(length)))
+            return data.element(String(cString: family), String(cString: table), String(cString: set), bytes, element)
+        }
         nft.commit = { call in HostData.of(call)?.commit() ?? 1 }
         return nft
     }

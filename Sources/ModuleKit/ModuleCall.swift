@@ -152,7 +152,7 @@ public final class ModuleCall {
         guard try nft().pointee.queue(raw, commands, purpose) == 0 else { throw failure() }
     }
 
-    /// Runs a reading nft command at once. Nil where what it asks for does not exist.
+    /// Runs a listing nft command at once: its cost grows with what it lists. Nil where what it asks for does not exist.
     public func queryNft(_ command: String) throws(CNIError) -> JSON? {
         var text: UnsafePointer<CChar>?
         let status = try nft().pointee.query(raw, command, &text)
@@ -174,7 +174,18 @@ public final class ModuleCall {
         return true
     }
 
-    /// Commits what the chain has queued so far: on DEL and GC, before links are deleted and addresses released.
+    /// The comment and value of an element of a set or map of `inet catena`; nil where there is none of this key.
+    public func nftElement(set: String, key: [UInt8]) throws(CNIError) -> (comment: String?, data: [UInt8]?)? {
+        var element: UnsafePointer<catena_nft_element>?
+        let status = try nft().pointee.element(raw, "inet", NftTable.name, set, key, UInt32(key.count), &element)
+        if status == CATENA_NFT_ABSENT { return nil }
+        guard status == 0, let found = element?.pointee else { throw failure() }
+        let data = found.data.map { Array(UnsafeBufferPointer(start: $0, count: Int(found.data_length))) }
+        return (found.comment.map { String(cString: $0) }, data)
+    }
+
+    /// Commits what the chain has queued so far: on DEL and GC, before links are deleted and addresses released; on ADD only where what
+    /// follows needs the rules in force.
     public func commitNft() throws(CNIError) {
         guard try nft().pointee.commit(raw) == 0 else { throw failure() }
     }

@@ -273,6 +273,14 @@ struct catena_host {
  */
 #define CATENA_NFT "catena.nft/1"
 
+/* An element of a set or map, as the kernel has it. */
+typedef struct catena_nft_element {
+    uint32_t size;
+    uint32_t data_length;  /* bytes at data */
+    const char *comment;   /* may be NULL */
+    const uint8_t *data;   /* a map's value, numbers in network order; NULL for a set, and for a verdict */
+} catena_nft_element;
+
 typedef struct catena_nft {
     uint32_t size;
     uint32_t reserved;
@@ -282,15 +290,23 @@ typedef struct catena_nft {
      * for ("publish host port 8080/tcp"): it begins the error message if they fail. Returns CATENA_OK. */
     int32_t (*queue)(const catena_call *call, const char *commands, const char *purpose);
 
-    /* Runs a reading command ("list table inet catena", "get element ...") at once, apart from the transaction, and sets `*json` to
-     * its output as libnftables writes it with JSON on; the host's, until the call ends. What is queued is not in it yet. Returns
-     * CATENA_OK; CATENA_NFT_ABSENT where the table, chain, set or element does not exist; another number after a call of fail. */
+    /* Runs a listing command ("list map inet catena ports4") at once, apart from the transaction, and sets `*json` to its output as
+     * libnftables writes it with JSON on; the host's, until the call ends. Its cost grows with what it lists. What is queued is not in
+     * it yet. Returns CATENA_OK; CATENA_NFT_ABSENT where the table, chain, set or map does not exist; another number after a call of
+     * fail. */
     int32_t (*query)(const catena_call *call, const char *command, const char **json);
 
     /* Whether a chain exists, asked of the kernel directly: its cost does not grow with the ruleset. For a module that sets up its table
      * and chains only where they are missing. `family` is "ip", "ip6", "inet", "bridge". What is queued is not seen. Returns CATENA_OK
      * where it exists; CATENA_NFT_ABSENT where it does not; another number after a call of fail. */
     int32_t (*has_chain)(const catena_call *call, const char *family, const char *table, const char *chain);
+
+    /* Asks the kernel directly for one element of a set or map: its cost does not grow with the ruleset. `key` is the key's bytes: numbers
+     * in network order, each part of a concatenation padded with zeros to a multiple of four bytes ("tcp . 8080": 6 0 0 0 31 144 0 0).
+     * Sets `*element`, the host's, until the call ends. What is queued is not seen. Returns as has_chain does. */
+    int32_t (*element)(
+        const catena_call *call, const char *family, const char *table, const char *set, const uint8_t *key, uint32_t key_length,
+        const catena_nft_element **element);
 
     /* Commits what the chain has queued so far. On DEL and GC for a module that is about to delete links or release addresses: rules that
      * name an address go before the address can be given to someone else, and the kernel's grace periods overlap. On ADD only for a

@@ -1,0 +1,83 @@
+import CNI
+import JSON
+
+/// A map of `inet catena` whose elements belong to attachments.
+public struct NftMap: Sendable {
+    /// One element to add.
+    public struct Element: Sendable {
+        /// The key as nft writes it: "tcp . 8080".
+        public let key: String
+        /// The key as the kernel has it.
+        public let keyBytes: [UInt8]
+        /// The value as nft writes it: "10.1.0.5 . 80", "goto chain".
+        public let value: String
+        /// The value as the kernel has it; nil for a verdict.
+        public let valueBytes: [UInt8]?
+
+        public init(key: String, keyBytes: [UInt8], value: String, valueBytes: [UInt8]?) {
+            self.key = key
+            self.keyBytes = keyBytes
+            self.value = value
+            self.valueBytes = valueBytes
+        }
+    }
+
+    public let name: String
+    private let type: String
+
+    /// - Parameter type: "ipv4_addr : verdict".
+    public init(_ name: String, type: String) {
+        self.name = name
+        self.type = type
+    }
+
+    /// The command that makes the map; no change where it is there.
+    public var add: String { "add map inet catena \(name) { type \(type); }" }
+
+    /// What is there under a key.
+    public func present(_ call: ModuleCall, _ key: [UInt8]) throws(CNIError) -> (comment: String?, data: [UInt8]?)? {
+        try call.nftElement(set: name, key: key)
+    }
+
+    /// The command that adds an element with the attachment's comment.
+    public func addCommand(_ element: Element, comment: String) -> String {
+        "add element inet catena \(name) { \(element.key) comment \"\(comment)\" : \(element.value) }"
+    }
+
+    /// The command that deletes a key. It fails, and with it the transaction, where there is no such key.
+    public func deleteCommand(key: String) -> String { "delete element inet catena \(name) { \(key) }" }
+
+    /// The keys of all elements whose comment is wanted, as nft writes them. Lists the map: for when the keys are not known.
+    public func keys(_ call: ModuleCall, where wanted: (String) -> Bool) throws(CNIError) -> [String] {
+        guard let json = try call.queryNft("list map inet catena \(name)") else { return [] }
+        var keys: [String] = []
+        for object in json.object?["nftables"]?.array ?? [] {
+            for pair in object.object?["map"]?.object?["elem"]?.array ?? [] {
+                guard let element = pair.array?.first?.object?["elem"]?.object, let comment = element["comment"]?.string, wanted(comment),
+                    let value = element["val"], let key = NftMap.key(value)
+                else { continue }
+                keys.append(key)
+            }
+        }
+        return keys
+    }
+
+    /// A key of libnftables' JSON as nft writes it; nil for what no map of ours has.
+    static func key(_ value: JSON) -> String? {
+        switch value {
+        case .string(let text): return text
+        case .integer(let number): return "\(number)"
+        default:
+            guard let parts = value.object?["concat"]?.array else { return nil }
+            let words = parts.compactMap { key($0) }
+            return words.count == parts.count ? words.joined(separator: " . ") : nil
+        }
+    }
+
+    /// The commands that delete what attachments of the call's network hold which are not in use (GC).
+    public func collectCommands(_ call: ModuleCall) throws(CNIError) -> [String] {
+        let prefix = NftIdentity.prefix(call.network)
+        let valid = Set(call.validAttachments.map { NftIdentity.comment(network: call.network, $0) })
+        return try keys(call) { $0.hasPrefix(prefix) && !valid.contains($0) }.map { deleteCommand(key: $0) }
+    }
+}

@@ -1,0 +1,107 @@
+import CNI
+
+/// Masquerading of what a container sends out of its network: one map element an address.
+///
+/// The base chain looks the source address up; the element sends the packet to the chain of the container's network, which lets through
+/// what stays in the network and what is multicast, and masquerades the rest.
+public enum NftMasquerade {
+    private static let chain = "postrouting_masquerade"
+
+    private static func map(_ family: IPAddress.Family) -> NftMap {
+        family == .v4 ? NftMap("masquerade4", type: "ipv4_addr : verdict") : NftMap("masquerade6", type: "ipv6_addr : verdict")
+    }
+
+    /// Queues the masquerade of these addresses of the call's attachment.
+    public static func queueAdd(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
+        if try !call.hasNftChain(family: "inet", table: NftTable.name, chain: chain) {
+            try call.queueNft(skeleton, purpose: "set up masquerading")
+        }
+        let comment = NftIdentity.comment(network: call.network, call.attachment)
+        for address in addresses {
+            let network = networkChain(address)
+            if try !call.hasNftChain(family: "inet", table: NftTable.name, chain: network) {
+                try call.queueNft(networkRules(address), purpose: "set up masquerading of \(address.network.text)")
+            }
+            try queue(call, address, comment)
+        }
+    }
+
+    private static func queue(_ call: ModuleCall, _ address: IPNetwork, _ comment: String) throws(CNIError) {
+        let map = map(address.address.family)
+        let element = element(address)
+        var commands: [String] = []
+        // IPAM gave the address to this attachment: what another one left behind for it is stale.
+        if try map.present(call, element.keyBytes) != nil { commands.append(map.deleteCommand(key: element.key)) }
+        commands.append(map.addCommand(element, comment: comment))
+        try call.queueNft(commands.joined(separator: "\n"), purpose: "masquerade \(address.address.text)")
+    }
+
+    /// Queues the removal of the attachment's elements for these addresses; of all its elements where none is given.
+    public static func queueRemove(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
+        guard try call.hasNftChain(family: "inet", table: NftTable.name, chain: chain) else { return }
+        let comment = NftIdentity.comment(network: call.network, call.attachment)
+        var commands: [String] = []
+        for address in addresses {
+            let map = map(address.address.family)
+            let element = element(address)
+            if try map.present(call, element.keyBytes)?.comment == comment { commands.append(map.deleteCommand(key: element.key)) }
+        }
+        if addresses.isEmpty {
+            for family in [IPAddress.Family.v4, .v6] {
+                commands += try map(family).keys(call) { $0 == comment }.map { map(family).deleteCommand(key: $0) }
+            }
+        }
+        if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove masquerading") }
+    }
+
+    /// The differences between these addresses' elements and what is there.
+    public static func check(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) -> [String] {
+        guard try call.hasNftChain(family: "inet", table: NftTable.name, chain: chain) else {
+            return ["nftables: expected chain \(chain) in table inet catena, found none"]
+        }
+        let comment = NftIdentity.comment(network: call.network, call.attachment)
+        var lines: [String] = []
+        for address in addresses {
+            let map = map(address.address.family)
+            let found = try map.present(call, element(address).keyBytes)
+            if found?.comment != comment {
+                let there = found.map { "that of \($0.comment ?? "no one")" } ?? "none"
+                lines.append("nftables map \(map.name): expected an element for \(address.address.text) of \(comment), found \(there)")
+            }
+        }
+        return lines
+    }
+
+    /// Queues the removal of what attachments of the call's network hold which are not in use.
+    public static func collect(_ call: ModuleCall) throws(CNIError) {
+        var commands: [String] = []
+        for family in [IPAddress.Family.v4, .v6] { commands += try map(family).collectCommands(call) }
+        if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove masquerading that is not in use") }
+    }
+
+    // MARK: Commands
+
+    static var skeleton: String {
+        [
+            NftTable.add, map(.v4).add, map(.v6).add,
+            NftTable.chain(
+                chain, hook: "type nat hook postrouting priority 100; policy accept",
+                rules: ["ip saddr vmap @masquerade4", "ip6 saddr vmap @masquerade6"]),
+        ].joined(separator: "\n")
+    }
+
+    private static func networkChain(_ address: IPNetwork) -> String { "masquerade_\(NftTable.word(address))" }
+
+    static func networkRules(_ address: IPNetwork) -> String {
+        let family = NftTable.family(address.address.family)
+        let multicast = address.address.family == .v4 ? "224.0.0.0/4" : "ff00::/8"
+        return NftTable.chain(
+            networkChain(address),
+            rules: ["\(family) daddr \(address.network.text) return", "\(family) daddr \(multicast) return", "masquerade"])
+    }
+
+    static func element(_ address: IPNetwork) -> NftMap.Element {
+        NftMap.Element(
+            key: address.address.text, keyBytes: address.address.bytes, value: "goto \(networkChain(address))", valueBytes: nil)
+    }
+}

@@ -1,0 +1,29 @@
+import CNI
+
+/// The one nftables table that Catena's modules share: `inet catena`.
+///
+/// What belongs to one attachment is an element of a map there, with a comment that says whose it is. Chains and rules are made once; so
+/// neither looking up nor changing costs more with more containers. See docs/nftables.md.
+public enum NftTable {
+    public static let name = "catena"
+
+    /// The command that makes the table; no change where it is there.
+    public static let add = "add table inet catena"
+
+    /// The commands that make a chain with exactly these rules. They are idempotent, so that two processes which find it missing at the
+    /// same time do no harm.
+    ///
+    /// - Parameter hook: "type nat hook postrouting priority 100" for a base chain.
+    public static func chain(_ chain: String, hook: String? = nil, rules: [String]) -> String {
+        let header = "add chain inet catena \(chain)" + (hook.map { " { \($0); }" } ?? "")
+        return ([header, "flush chain inet catena \(chain)"] + rules.map { "add rule inet catena \(chain) \($0)" }).joined(separator: "\n")
+    }
+
+    /// A network as part of a chain's name: "10.1.0.0/16", "fd00-1--/64".
+    public static func word(_ network: IPNetwork) -> String {
+        String(network.network.text.map { $0 == ":" ? "-" : $0 })
+    }
+
+    /// "ip" or "ip6", as rules name a family.
+    public static func family(_ family: IPAddress.Family) -> String { family == .v4 ? "ip" : "ip6" }
+}
