@@ -17,7 +17,7 @@ TEST_PACKAGES  := $(BUILD_PACKAGES) nftables iproute2 iputils-ping util-linux py
 
 # Embedded Swift: the toolchain's Unicode tables are a static archive that has to be named (docs/building.md).
 UNICODE_TABLES = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/embedded/$(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')/libswiftUnicodeDataTables.a
-EMBEDDED       = CATENA_EMBEDDED=1 CATENA_UNICODE_TABLES=$(UNICODE_TABLES) swift build -c release --scratch-path .build-embedded
+EMBEDDED       = CATENA_EMBEDDED=1 CATENA_UNICODE_TABLES=$(UNICODE_TABLES) swift build -c release --disable-local-rpath --scratch-path .build-embedded
 
 .PHONY: all stage embedded catenactl deps deps-test deps-bench demo test test-unit test-integration bench install uninstall format lint clean
 
@@ -27,7 +27,7 @@ embedded:
 	$(EMBEDDED)
 
 catenactl:
-	swift build -c release --static-swift-stdlib --scratch-path .build-release --product catenactl
+	swift build -c release --static-swift-stdlib --disable-local-rpath --scratch-path .build-release --product catenactl
 
 # What `make install` copies, with the layout it has there.
 stage: embedded catenactl

@@ -8,49 +8,46 @@ import Namespace
 public final class NetlinkSocket {
     /// The descriptor.
     public let descriptor: Int32
-    private let owned: Bool
+    // libmnl's socket, where this one was opened here.
+    private let socket: OpaquePointer?
     private var sequence: UInt32
     private var buffer = [UInt8](repeating: 0, count: 32 * 1024)
 
     /// Works on a socket that someone else opened and closes.
     public init(borrowing descriptor: Int32) {
         self.descriptor = descriptor
-        owned = false
+        socket = nil
         sequence = NetlinkSocket.firstSequence
     }
 
-    private init(owning descriptor: Int32) {
-        self.descriptor = descriptor
-        owned = true
+    private init(owning socket: OpaquePointer) {
+        self.socket = socket
+        descriptor = mnl_socket_get_fd(socket)
         sequence = NetlinkSocket.firstSequence
     }
 
-    deinit { if owned { close(descriptor) } }
+    deinit { if let socket { mnl_socket_close(socket) } }
 
     // Several users may share a descriptor one after the other: starting from the time keeps their numbers apart.
     private static var firstSequence: UInt32 { UInt32(truncatingIfNeeded: Clock.microseconds) & 0x7fff_ffff }
 
     /// Opens a socket in the thread's network namespace, with extended acknowledgements and strict checking on.
     public static func open(protocol family: Int32 = NETLINK_ROUTE) throws(NetlinkError) -> NetlinkSocket {
-        let descriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), family)
-        if descriptor < 0 { throw NetlinkError(operation: "open a netlink socket", errno: .current) }
-        // Port 0 lets the kernel choose: a process may have several sockets.
-        var address = sockaddr_nl()
-        address.nl_family = sa_family_t(AF_NETLINK)
-        let bound = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { clinux_bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_nl>.size)) }
+        guard let socket = mnl_socket_open2(family, Int32(SOCK_CLOEXEC.rawValue)) else {
+            throw NetlinkError(operation: "open a netlink socket", errno: .current)
         }
-        if bound != 0 {
+        // The kernel chooses the port: a process may have several sockets.
+        if mnl_socket_bind(socket, 0, pid_t(MNL_SOCKET_AUTOPID)) != 0 {
             let error = NetlinkError(operation: "bind a netlink socket", errno: .current)
-            close(descriptor)
+            mnl_socket_close(socket)
             throw error
         }
         // Each is a help, none is needed: kernels that lack one still answer.
         for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
             var on: Int32 = 1
-            setsockopt(descriptor, SOL_NETLINK, option, &on, socklen_t(MemoryLayout<Int32>.size))
+            mnl_socket_setsockopt(socket, option, &on, socklen_t(MemoryLayout<Int32>.size))
         }
-        return NetlinkSocket(owning: descriptor)
+        return NetlinkSocket(owning: socket)
     }
 
     /// Opens a socket that gets the messages of a multicast group (RTNLGRP_…), in the thread's network namespace.

@@ -78,8 +78,7 @@ static inline int clinux_is_directory(mode_t mode) { return S_ISDIR(mode); }
 static inline int clinux_is_regular(mode_t mode) { return S_ISREG(mode); }
 static inline int clinux_is_link(mode_t mode) { return S_ISLNK(mode); }
 
-/// bind(2) and sendto(2): in C their address is a transparent union, which Swift can't import.
-static inline int clinux_bind(int fd, const struct sockaddr *address, socklen_t length) { return bind(fd, address, length); }
+/// sendto(2): in C its address is a transparent union, which Swift can't import.
 static inline ssize_t clinux_sendto(
     int fd, const void *bytes, size_t count, int flags, const struct sockaddr *address, socklen_t length) {
     return sendto(fd, bytes, count, flags, address, length);
