@@ -1,0 +1,86 @@
+/* A module for tests, from the header alone. Macros: TYPE, and what it does: */
+#include <catena/module.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef ABI
+#define ABI CATENA_ABI_MAJOR
+#endif
+
+/* Writes a line about the call to the file that the environment names: tests see who was called, in which order, with what. */
+static void note(const catena_call *call, const char *verb) {
+    const char *path = getenv("SAMPLE_LOG");
+    FILE *file = path ? fopen(path, "a") : NULL;
+    if (!file) return;
+    fprintf(file, "%s %s cid=%s ifname=%s args=%s prev=%d valid=%u config=%s\n", TYPE, verb, call->container_id, call->ifname, call->args,
+            call->prev_result ? (int)call->prev_result->ip_count : -1, call->valid_attachment_count, call->config);
+    fclose(file);
+}
+
+static int32_t add(const catena_call *call) {
+    note(call, "ADD");
+#ifdef FAIL
+    return call->host->fail(call, 101, "sample cannot", "it was told so");
+#endif
+#ifdef SILENT
+    return 7;
+#endif
+#ifdef MALFORMED
+    catena_ip ip = {.size = sizeof ip, .interface_index = 5, .address = "10.0.0.1/24"};
+    const catena_ip *ips[] = {&ip};
+    catena_result result = {.size = sizeof result, .ip_count = 1, .ips = ips};
+    return call->host->set_result(call, &result);
+#endif
+#ifdef MAKES
+    catena_interface interface = {.size = sizeof interface, .name = call->ifname, .sandbox = call->netns, .mtu = 1400};
+    const catena_interface *interfaces[] = {&interface};
+    catena_ip ip = {.size = sizeof ip, .interface_index = 0, .address = "10.7.0.2/24", .gateway = "10.7.0.1"};
+    const catena_ip *ips[] = {&ip};
+    catena_result result = {.size = sizeof result, .interface_count = 1, .ip_count = 1, .interfaces = interfaces, .ips = ips};
+    return call->host->set_result(call, &result);
+#endif
+#ifdef QUEUES
+    const catena_nft *nft = call->host->extension(call, CATENA_NFT);
+    if (!nft) return call->host->fail(call, 102, "no nftables service", NULL);
+    return nft->queue(call, QUEUES, "a table of the sample");
+#endif
+#ifdef DELEGATES
+    const catena_result *result = NULL;
+    int32_t status = call->host->delegate(call, DELEGATES, CATENA_ADD, NULL, &result);
+    return status != CATENA_OK ? status : call->host->set_result(call, result);
+#endif
+    return CATENA_OK;
+}
+
+static int32_t del(const catena_call *call) {
+    note(call, "DEL");
+    return CATENA_OK;
+}
+
+static int32_t check(const catena_call *call) {
+    note(call, "CHECK");
+    return CATENA_OK;
+}
+
+static int32_t gc(const catena_call *call) {
+    note(call, "GC");
+    return CATENA_OK;
+}
+
+static int32_t status(const catena_call *call) {
+    note(call, "STATUS");
+    return CATENA_OK;
+}
+
+static const char *const versions[] = {"0.4.0", "1.0.0", "1.1.0", NULL};
+
+CATENA_EXPORT const catena_module *catena_module_entry(uint32_t host_abi_major) {
+    static const catena_module module = {
+        .size = sizeof module, .abi_major = ABI, .kind = CATENA_KIND_META, .type = TYPE, .version = "1.0.0",
+        .description = "a module for tests", .cni_versions = versions, .add = add, .del = del, .check = check, .gc = gc, .status = status,
+    };
+    (void)host_abi_major;
+    return &module;
+}

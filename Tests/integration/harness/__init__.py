@@ -1,0 +1,19 @@
+"""What the integration tests stand on: a private host in namespaces, runtimes that act like libcni, and traffic."""
+
+import os
+import pathlib
+import sys
+
+sys.dont_write_bytecode = True
+
+REPO = pathlib.Path(__file__).resolve().parents[3]
+STAGE = pathlib.Path(os.environ.get("CATENA_STAGE", REPO / ".build" / "stage"))
+REFERENCE = pathlib.Path(os.environ.get("CATENA_REFERENCE_PLUGINS", "/usr/lib/cni"))
+PLUGINS = STAGE / "lib" / "cni"
+MODULES = STAGE / "lib" / "catena" / "modules"
+INCLUDE = STAGE / "include"
+
+from .cni import CNIFailure, ExecResult, Runtime, run_plugin  # noqa: E402
+from .configs import bridge, conflist, host_local, portmap  # noqa: E402
+from .host import Container, Host, Snapshot  # noqa: E402
+from .traffic import Answer, NoAnswer, ask, has_sctp, serve  # noqa: E402

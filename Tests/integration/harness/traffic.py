@@ -1,0 +1,47 @@
+"""Servers and clients of TCP, UDP and SCTP that run in a namespace, and tell who was reached and from where."""
+
+import os
+import pathlib
+import socket
+import sys
+
+PEER = pathlib.Path(__file__).with_name("peer.py")
+PYTHON = sys.executable
+
+
+class NoAnswer(AssertionError):
+    """Nobody answered."""
+
+
+class Answer:
+    """Who answered, and the address it was asked from."""
+
+    def __init__(self, line):
+        self.name, self.source, self.port = line.split()
+
+
+def has_sctp():
+    """Whether the kernel has SCTP."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
+        return True
+    except OSError:
+        return False
+
+
+def serve(place, protocol, port, *, name=None):
+    """Starts a server on all addresses of a place, IPv4 and IPv6; it listens when this returns."""
+    process = place.start([PYTHON, "-S", "-E", PEER, "serve", protocol, port, name or place.name])
+    line = process.stdout.readline()
+    if line != "READY\n":
+        raise AssertionError(f"server of {protocol} {port} in {place.name}: {line}{process.communicate()[1]}")
+    return process
+
+
+def ask(place, protocol, address, port, *, source=None, timeout=2):
+    """Asks a server from a place; `source` is the local port. Raises NoAnswer."""
+    argv = [PYTHON, "-S", "-E", PEER, "ask", protocol, address, port, source or 0, timeout]
+    done = place.run(argv, check=False)
+    if done.returncode != 0:
+        raise NoAnswer(f"{place.name}: {protocol} {address} {port}: {done.stderr.strip()}")
+    return Answer(done.stdout)

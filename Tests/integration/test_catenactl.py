@@ -1,0 +1,138 @@
+"""catenactl: cnitool's commands on our engine, the cache that it shares with libcni, and the validator."""
+
+import hashlib
+import json
+
+import pytest
+
+import harness
+from harness import bridge, conflist, host_local, portmap
+
+DIRECTORY = "/run/test/net.d"
+
+
+@pytest.fixture
+def tool(host, stage):
+    """catenactl in the private host, with its directory of configurations."""
+
+    def tool(*arguments, env=None, check=True):
+        return host.run([stage / "bin" / "catenactl", *arguments], env={"NETCONFPATH": DIRECTORY, **(env or {})}, check=check)
+
+    host.write(f"{DIRECTORY}/10-net.conflist", conflist(bridge(isGateway=True, ipam=host_local("10.1.0.0/24")), portmap()))
+    return tool
+
+
+def container_id(path):
+    return "cnitool-" + hashlib.sha512(path.encode()).digest()[:10].hex()
+
+
+def test_add_check_del(tool, host, a):
+    """The three commands, with cnitool's container ID, result and cache file."""
+    before = host.snapshot()
+    result = json.loads(tool("add", "net", a.path).stdout)
+    assert result["ips"][0]["address"] == "10.1.0.2/24" and result["cniVersion"] == "1.0.0"
+    a.ping("10.1.0.1")
+    cid = container_id(a.path)
+    assert host.files("/var/lib/cni/networks")["/var/lib/cni/networks/net/10.1.0.2"][1] == f"{cid}\r\neth0"
+    mode, content = host.files("/var/lib/cni/results")[f"/var/lib/cni/results/net-{cid}-eth0"]
+    cached = json.loads(content)
+    assert mode == "0o600" and cached["kind"] == "cniCacheV1" and cached["containerId"] == cid and cached["networkName"] == "net"
+    assert cached["ifName"] == "eth0" and cached["netns"] == a.path and cached["result"] == result
+    assert tool("check", "net", a.path).stdout == ""
+    assert tool("del", "net", a.path).stdout == ""
+    assert a.link("eth0") is None and host.files("/var/lib/cni/results") == {}
+    assert host.snapshot().without(links=["cni0"], files="/var/lib/cni") == before.without(files="/var/lib/cni")
+
+
+def test_interface_name(tool, a):
+    """-i comes before CNI_IFNAME, which comes before eth0."""
+    tool("add", "net", a.path, env={"CNI_IFNAME": "env0"})
+    tool("add", "net", a.path, "-i", "flag0", env={"CNI_IFNAME": "env0"})
+    assert a.link("env0") and a.link("flag0") and not a.link("eth0")
+
+
+def test_capability_arguments(tool, host, a):
+    """CAP_ARGS reach the plugins that declare them, and DEL without them removes the ports all the same."""
+    tool("add", "net", a.path, env={"CAP_ARGS": '{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}'})
+    assert "tcp . 8080" in host.out(["nft", "list", "ruleset"])
+    tool("del", "net", a.path)
+    assert "elements" not in host.out(["nft", "list", "ruleset"])
+
+
+def test_arguments(tool, a):
+    """CNI_ARGS reach the plugins."""
+    tool("add", "net", a.path, env={"CNI_ARGS": "IgnoreUnknown=1;IP=10.1.0.77;MAC=0a:58:0a:01:00:4d"})
+    assert a.addresses("eth0") == ["10.1.0.77/24"] and a.link("eth0")["address"] == "0a:58:0a:01:00:4d"
+
+
+def test_list(tool, a):
+    """list shows what is attached, as a table and as JSON."""
+    tool("add", "net", a.path)
+    assert container_id(a.path) in tool("list").stdout
+    entry, = json.loads(tool("list", "--json").stdout)
+    assert entry == {"network": "net", "containerID": container_id(a.path), "ifname": "eth0", "netns": a.path, "ips": ["10.1.0.2/24"]}
+
+
+def test_gc(tool, host, a, b):
+    """gc detaches what is not kept."""
+    tool("add", "net", a.path)
+    tool("add", "net", b.path)
+    tool("gc", "net", "--keep", f"{container_id(b.path)}/eth0")
+    assert a.link("eth0") is None and b.addresses("eth0") == ["10.1.0.3/24"]
+    reserved = [name for name in host.files("/var/lib/cni/networks/net") if name.split("/")[-1][0].isdigit()]
+    assert reserved == ["/var/lib/cni/networks/net/10.1.0.3"]
+
+
+def test_status(tool, host):
+    """status asks the plugins from CNI 1.1.0 on."""
+    host.write(f"{DIRECTORY}/20.conflist", conflist(bridge(ipam=host_local("10.3.0.0/24")), name="new", version="1.1.0"))
+    assert tool("status", "new").stdout == ""
+    host.write(f"{DIRECTORY}/30.conflist", conflist(bridge(ipam={"type": "nope"}), name="broken", version="1.1.0"))
+    done = tool("status", "broken", check=False)
+    assert done.returncode == 1 and "nope" in done.stderr
+    assert "no STATUS" in tool("status", "net").stderr
+
+
+def test_errors_are_told_once(tool, a):
+    """One message on standard error, exit status 1, nothing on standard output."""
+    done = tool("add", "nope", a.path, check=False)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.count("nope") == 1
+    done = tool("add", "net", "/run/netns/missing", check=False)
+    assert done.returncode == 1 and "/run/netns/missing" in done.stderr
+
+
+def test_a_broken_file_does_not_hide_the_others(tool, host, a):
+    """It is named in a warning."""
+    host.write(f"{DIRECTORY}/00-broken.conflist", "{ not json")
+    done = tool("add", "net", a.path)
+    assert json.loads(done.stdout)["ips"] and "00-broken.conflist" in done.stderr
+
+
+def test_single_plugin_and_folder(tool, host, a, b):
+    """A .conf is a list of one; plugins in the network's folder are appended."""
+    host.write(f"{DIRECTORY}/40.conf", {"cniVersion": "1.0.0", "name": "single", **bridge(bridge="br4", ipam=host_local("10.4.0.0/24"))})
+    assert json.loads(tool("add", "single", a.path).stdout)["ips"][0]["address"] == "10.4.0.2/24"
+    host.write(f"{DIRECTORY}/50.conflist", {"cniVersion": "1.0.0", "name": "folder"})
+    host.write(f"{DIRECTORY}/folder/10.conf", bridge(bridge="br5", ipam=host_local("10.5.0.0/24")))
+    assert json.loads(tool("add", "folder", b.path).stdout)["ips"][0]["address"] == "10.5.0.2/24"
+
+
+def test_validate(tool, host, stage):
+    """Every problem is named with its place; a good file is ok."""
+    good = host.write("/run/test/good.conflist", conflist(bridge(ipam=host_local("10.1.0.0/24"))))
+    done = tool("validate", good)
+    assert done.stdout == f"{good}: ok\n"
+    bad = host.write(
+        "/run/test/bad.conflist", conflist({"type": "nope"}, {"type": "../x"}, bridge(ipam={"type": 5}), {"kind": "x"}, version="9.9.9"))
+    text = host.write("/run/test/text.conflist", '{"name": "x",\n  "plugins": [}')
+    done = tool("validate", good, bad, text, check=False)
+    assert done.returncode == 1
+    for words in ("9.9.9", "plugins[0].type", "plugins[1].type", "plugins[2].ipam.type", "plugins[3].type", f"{text}: error: line 2"):
+        assert words in done.stdout, words
+
+
+def test_help_is_for_newcomers(tool):
+    """--help of the tool and of each command explains with an example."""
+    assert "catenactl add mynet" in tool("--help").stdout
+    for command in ("add", "check", "del", "gc", "status", "validate"):
+        assert "Example" in tool(command, "--help").stdout
