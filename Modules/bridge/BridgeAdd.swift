@@ -57,7 +57,11 @@ struct BridgeAdd {
                 // Another ADD may have made it since.
                 if error.errno != .exists { throw error.cni }
             }
-            try? Sysctl.ensure("0", at: ["net", "ipv6", "conf", config.bridge, "accept_ra"])
+            // Before it is up and gets its link-local address: while that is tentative, the host asks for no neighbour behind the bridge,
+            // and forwards nothing to it.
+            let parameters = ["net", "ipv6", "conf", config.bridge]
+            try? Sysctl.ensure("0", at: parameters + ["accept_ra"])
+            if !config.enableDAD { try? Sysctl.ensure("0", at: parameters + ["accept_dad"]) }
         }
         guard let bridge = try attempt(try host.link(named: config.bridge)) else {
             throw CNIError("bridge \(config.bridge) vanished while it was set up")

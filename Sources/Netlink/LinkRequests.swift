@@ -110,9 +110,9 @@ extension NetlinkSocket {
         try request(NetlinkMessage(link: RTM_GETLINK, flags: NLM_F_DUMP), "list links").map { LinkInfo($0) }
     }
 
-    /// Makes a bridge that is up. Fails with EEXIST where the name is taken. As `ip link add NAME up type bridge`.
+    /// Makes a bridge that is down. Fails with EEXIST where the name is taken. As `ip link add NAME type bridge`.
     public func createBridge(name: String, mtu: Int? = nil, vlanFiltering: Bool = false) throws(NetlinkError) {
-        var message = newLink(up: true)
+        var message = newLink(up: false)
         message.attribute(Int32(IFLA_IFNAME), name)
         if let mtu { message.attribute(Int32(IFLA_MTU), UInt32(clamping: mtu)) }
         message.linkInfo(kind: "bridge") { data in

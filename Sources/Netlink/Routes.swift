@@ -77,9 +77,10 @@ public struct RouteInfo: Sendable {
 }
 
 extension NetlinkSocket {
-    /// Adds a route. Fails with EEXIST where the same one is there, unless `replace` is set. As `ip route add …` or `replace`.
+    /// Adds a route. Fails with EEXIST where the very same one is there, unless `replace` is set; one to the same destination by another way
+    /// goes before those that are there. As `ip route prepend …` or `replace`.
     public func addRoute(_ route: RouteRequest, replace: Bool = false) throws(NetlinkError) {
-        let flags = NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL)
+        let flags = NLM_F_CREATE | (replace ? NLM_F_REPLACE : 0)
         try request(routeMessage(RTM_NEWROUTE, route, flags: flags), "add route \(route.text) on link number \(route.link)")
     }
 
