@@ -94,7 +94,7 @@ if !embedded {
     targets.append(
         .testTarget(
             name: "CatenaTests",
-            dependencies: ["ChainEngine", "ModuleKit", "NetworkConfiguration"] + modules.map { .target(name: $0.target) },
+            dependencies: ["ChainEngine", "CLinux", "ModuleKit", "NetworkConfiguration"] + modules.map { .target(name: $0.target) },
             path: "Tests/unit",
             swiftSettings: ordinary))
 }

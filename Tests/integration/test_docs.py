@@ -1,0 +1,49 @@
+"""What the documents print works as it is printed."""
+
+import json
+import re
+import subprocess
+
+import harness
+from harness import Runtime, bridge, conflist, host_local
+
+
+def test_the_module_of_the_abi_page(stage, host, scratch, a):
+    """The C module of docs/module-abi.md compiles without a warning, and does in a chain what the page says."""
+    page = (harness.REPO / "docs/module-abi.md").read_text()
+    source = scratch / "extra-route.c"
+    source.write_text(re.search(r"```c\n(.*?)```", page, re.S).group(1))
+    modules = scratch / "modules"
+    modules.mkdir()
+    modules.chmod(0o755)
+    for module in harness.MODULES.glob("*.so"):
+        (modules / module.name).write_bytes(module.read_bytes())
+    subprocess.run(
+        ["gcc", "-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra", "-pedantic", "-Werror", f"-I{harness.INCLUDE}", "-o",
+         modules / "extra-route.so", source], check=True)
+    for module in modules.iterdir():
+        module.chmod(0o755)
+    runtime = Runtime(host, "catena", env={"CATENA_MODULE_PATH": modules})
+    network = conflist(bridge(isGateway=True, ipam=host_local("10.1.0.0/24", routes=["0.0.0.0/0"])), {"type": "extra-route"})
+    result = runtime.add(network, a)
+    assert [route["dst"] for route in result["routes"]] == ["0.0.0.0/0", "198.51.100.0/24"]
+    assert result["dns"] == {"nameservers": ["198.51.100.53"]} and result["ips"][0]["interface"] == 2
+    runtime.check(network, a)
+    runtime.delete(network, a)
+
+
+def test_json_of_the_documents():
+    """Every JSON block of README files and documents is JSON."""
+    count = 0
+    for page in [harness.REPO / "README.md", *harness.REPO.glob("docs/*.md"), *harness.REPO.glob("Modules/*/README.md")]:
+        for block in re.findall(r"```json\n(.*?)```", page.read_text(), re.S):
+            json.loads(block)
+            count += 1
+    assert count >= 3
+
+
+def test_links_of_the_documents():
+    """Every relative link leads to a file."""
+    for page in [*harness.REPO.glob("*.md"), *harness.REPO.glob("docs/*.md"), *harness.REPO.glob("Modules/*/README.md"), *harness.REPO.glob("conflists/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), (page, target)

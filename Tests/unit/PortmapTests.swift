@@ -1,0 +1,78 @@
+import CNI
+import JSON
+import Testing
+
+@testable import ModuleKit
+@testable import PortmapModule
+
+@Suite struct PortmapTests {
+    private func mappings(_ text: String) throws -> [PortMapping] {
+        let config = try #require(try JSON(parsing: #"{"runtimeConfig":{"portMappings":\#(text)}}"#).object)
+        return try PortMapping.list(ConfigReader(config)) ?? []
+    }
+
+    @Test func aMappingIsRead() throws {
+        let mapping = try #require(try mappings(#"[{"hostPort":8080,"containerPort":80,"protocol":"UDP","hostIP":"192.0.2.1"}]"#).first)
+        #expect(
+            mapping.transport == .udp && mapping.hostPort == 8080 && mapping.containerPort == 80 && mapping.text == "192.0.2.1:8080/udp")
+        #expect(mapping.serves(.v4) && !mapping.serves(.v6))
+    }
+
+    @Test func theUnspecifiedAddressIsAllOfItsFamily() throws {
+        let list = try mappings(
+            #"[{"hostPort":80,"containerPort":80,"hostIP":"0.0.0.0"},{"hostPort":80,"containerPort":80,"hostIP":"::"}]"#)
+        #expect(list[0].serves(.v4) && !list[0].serves(.v6) && list[0].specificIP == nil && list[1].serves(.v6))
+    }
+
+    @Test(arguments: [
+        #"[{"hostPort":80,"containerPort":80},{"hostPort":80,"containerPort":81}]"#,
+        #"[{"hostPort":80,"containerPort":80},{"hostPort":80,"containerPort":81,"hostIP":"0.0.0.0"}]"#,
+        #"[{"hostPort":80,"containerPort":80,"hostIP":"192.0.2.1"},{"hostPort":80,"containerPort":81,"hostIP":"192.0.2.1"}]"#,
+        #"[{"hostPort":0,"containerPort":80}]"#, #"[{"hostPort":65536,"containerPort":80}]"#, #"[{"containerPort":80}]"#,
+        #"[{"hostPort":80,"containerPort":80,"protocol":"icmp"}]"#, #"[7]"#,
+    ])
+    func whatCannotBeIsRefused(text: String) {
+        #expect(throws: CNIError.self) { try mappings(text) }
+    }
+
+    @Test func theSamePortMayBeOnSeveralAddressesAndProtocols() throws {
+        let text =
+            #"[{"hostPort":80,"containerPort":80,"hostIP":"192.0.2.1"},{"hostPort":80,"containerPort":80,"hostIP":"192.0.2.2"},{"hostPort":80,"containerPort":80,"protocol":"udp"}]"#
+        #expect(try mappings(text).count == 3)
+    }
+
+    @Test func elementsOfMappings() throws {
+        let target = try #require(IPAddress("10.1.0.2"))
+        let list = try mappings(
+            #"[{"hostPort":8080,"containerPort":80},{"hostPort":8081,"containerPort":80,"hostIP":"192.0.2.1","protocol":"sctp"}]"#)
+        let (all, first) = PortmapRules.element(list[0], to: target)
+        #expect(
+            all.addCommand(first, comment: "n/c/e") == #"add element inet catena ports4 { tcp . 8080 comment "n/c/e" : 10.1.0.2 . 80 }"#)
+        #expect(first.keyBytes == [6, 0, 0, 0, 0x1f, 0x90, 0, 0] && first.valueBytes == [10, 1, 0, 2, 0, 80, 0, 0])
+        let (one, second) = PortmapRules.element(list[1], to: target)
+        #expect(one.deleteCommand(key: second.key) == "delete element inet catena host_ports4 { 192.0.2.1 . sctp . 8081 }")
+        #expect(second.keyBytes == [192, 0, 2, 1, 132, 0, 0, 0, 0x1f, 0x91, 0, 0])
+    }
+
+    @Test(
+        arguments: [
+            (#"{"backend":"iptables"}"#, 2), (#"{"backend":"x"}"#, 7), (#"{"conditionsV4":["-s","10.0.0.0/8"]}"#, 2),
+            (#"{"externalSetMarkChain":"X"}"#, 2),
+            (#"{"markMasqBit":32}"#, 7), (#"{"snat":"yes"}"#, 6), (#"{"backend":"nftables","conditionsV4":[],"markMasqBit":13}"#, nil),
+        ] as [(String, UInt32?)])
+    func configurations(text: String, code: UInt32?) throws {
+        let reader = ConfigReader(try #require(try JSON(parsing: text).object))
+        var found: UInt32?
+        do throws(CNIError) { _ = try PortmapConfig(reader) } catch { found = error.code.rawValue }
+        #expect(found == code)
+    }
+
+    @Test func whoIsMasqueraded() throws {
+        let target = try #require(IPNetwork("10.1.0.2/16"))
+        func verdict(_ text: String) throws -> String {
+            PortmapRules.verdict(target, try PortmapConfig(ConfigReader(try #require(try JSON(parsing: text).object))))
+        }
+        #expect(try verdict("{}") == "goto hairpin_10.1.0.0/16")
+        #expect(try verdict(#"{"snat":false}"#) == "return" && verdict(#"{"masqAll":true,"snat":false}"#) == "goto hairpin_all")
+    }
+}
