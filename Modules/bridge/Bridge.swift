@@ -98,6 +98,7 @@ enum Bridge {
 }
 
 #if hasFeature(Embedded)
+    /// The one symbol of the module: see catena/module.h.
     @c(catena_module_entry)
     public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Bridge.descriptor.module(

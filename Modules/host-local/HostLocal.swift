@@ -103,6 +103,7 @@ enum HostLocal {
 }
 
 #if hasFeature(Embedded)
+    /// The one symbol of the module: see catena/module.h.
     @c(catena_module_entry)
     public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         HostLocal.descriptor.module(

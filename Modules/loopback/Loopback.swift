@@ -58,6 +58,7 @@ enum Loopback {
 }
 
 #if hasFeature(Embedded)
+    /// The one symbol of the module: see catena/module.h.
     @c(catena_module_entry)
     public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Loopback.descriptor.module(

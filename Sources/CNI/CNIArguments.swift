@@ -42,6 +42,7 @@ public struct CNIArguments: Equatable, Sendable {
         }
     }
 
+    /// Whether both have the same pairs, in the same order.
     public static func == (left: CNIArguments, right: CNIArguments) -> Bool {
         left.pairs.count == right.pairs.count && zip(left.pairs, right.pairs).allSatisfy { $0.key == $1.key && $0.value == $1.value }
     }

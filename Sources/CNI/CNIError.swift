@@ -6,7 +6,9 @@ import JSON
 public struct CNIError: Error, Equatable, Sendable {
     /// The CNI error code. 0 to 99 belong to the specification, 100 and up to plugins.
     public struct Code: RawRepresentable, Equatable, Sendable {
+        /// The number.
         public let rawValue: UInt32
+        /// The one of this number.
         public init(rawValue: UInt32) { self.rawValue = rawValue }
 
         /// The configuration's version is not supported.
@@ -35,12 +37,14 @@ public struct CNIError: Error, Equatable, Sendable {
         public static let internalFailure = Code(rawValue: 999)
     }
 
+    /// The code.
     public var code: Code
     /// What was being done, to what, and why it failed.
     public var message: String
     /// What to do about it, or more of the circumstances; may be empty.
     public var details: String
 
+    /// Makes one of these parts.
     public init(_ code: Code, _ message: String, details: String = "") {
         self.code = code
         self.message = message

@@ -6,6 +6,7 @@ import JSON
 public struct CNIResult: Equatable, Sendable {
     /// An interface, in the container or on the host.
     public struct Interface: Equatable, Sendable {
+        /// The name.
         public var name: String
         /// The hardware address as text; nil where it is not told.
         public var mac: String?
@@ -18,6 +19,7 @@ public struct CNIResult: Equatable, Sendable {
         /// PCI address of a device given to the container.
         public var pciID: String?
 
+        /// Makes one of these parts.
         public init(
             name: String, mac: String? = nil, mtu: Int? = nil, sandbox: String? = nil, socketPath: String? = nil, pciID: String? = nil
         ) {
@@ -34,10 +36,12 @@ public struct CNIResult: Equatable, Sendable {
     public struct IP: Equatable, Sendable {
         /// The address with its network's prefix length.
         public var address: IPNetwork
+        /// The next hop.
         public var gateway: IPAddress?
         /// Index of the interface that has it; nil where it is not told, as in an IPAM plugin's result.
         public var interface: Int?
 
+        /// Makes one of these parts.
         public init(address: IPNetwork, gateway: IPAddress? = nil, interface: Int? = nil) {
             self.address = address
             self.gateway = gateway
@@ -47,17 +51,22 @@ public struct CNIResult: Equatable, Sendable {
 
     /// A route in the container.
     public struct Route: Equatable, Sendable {
+        /// Where it leads to.
         public var destination: IPNetwork
         /// The next hop.
         public var gateway: IPAddress?
+        /// MTU in bytes.
         public var mtu: Int?
+        /// The MSS to advertise, in bytes.
         public var advertisedMSS: Int?
+        /// The metric: of two routes to one destination the lower one counts.
         public var priority: Int?
         /// The routing table; nil is table main.
         public var table: Int?
         /// The scope as rtnetlink(7) numbers it; nil is the usual one.
         public var scope: Int?
 
+        /// Makes one of these parts.
         public init(
             destination: IPNetwork, gateway: IPAddress? = nil, mtu: Int? = nil, advertisedMSS: Int? = nil, priority: Int? = nil,
             table: Int? = nil, scope: Int? = nil
@@ -74,11 +83,16 @@ public struct CNIResult: Equatable, Sendable {
 
     /// Resolver settings.
     public struct DNS: Equatable, Sendable {
+        /// The name servers' addresses.
         public var nameservers: [String]
+        /// The local domain.
         public var domain: String?
+        /// The domains to search.
         public var search: [String]
+        /// Resolver options, as resolv.conf(5) has them.
         public var options: [String]
 
+        /// Makes one of these parts.
         public init(nameservers: [String] = [], domain: String? = nil, search: [String] = [], options: [String] = []) {
             self.nameservers = nameservers
             self.domain = domain
@@ -86,14 +100,20 @@ public struct CNIResult: Equatable, Sendable {
             self.options = options
         }
 
+        /// Whether nothing is set.
         public var isEmpty: Bool { nameservers.isEmpty && domain == nil && search.isEmpty && options.isEmpty }
     }
 
+    /// The interfaces.
     public var interfaces: [Interface]
+    /// The addresses.
     public var ips: [IP]
+    /// The routes, in the container.
     public var routes: [Route]
+    /// The resolver settings.
     public var dns: DNS
 
+    /// Makes one of these parts.
     public init(interfaces: [Interface] = [], ips: [IP] = [], routes: [Route] = [], dns: DNS = DNS()) {
         self.interfaces = interfaces
         self.ips = ips

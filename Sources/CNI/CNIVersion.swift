@@ -1,9 +1,13 @@
 /// A CNI specification version.
 public struct CNIVersion: Equatable, Comparable, Sendable {
+    /// The first number.
     public let major: Int
+    /// The second number.
     public let minor: Int
+    /// The third number.
     public let patch: Int
 
+    /// Makes one of these parts.
     public init(_ major: Int, _ minor: Int, _ patch: Int) {
         self.major = major
         self.minor = minor
@@ -33,6 +37,7 @@ public struct CNIVersion: Equatable, Comparable, Sendable {
     /// The newest one.
     public static let current = "1.1.0"
 
+    /// Whether `left` is the older version.
     public static func < (left: CNIVersion, right: CNIVersion) -> Bool {
         (left.major, left.minor, left.patch) < (right.major, right.minor, right.patch)
     }

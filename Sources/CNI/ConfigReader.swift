@@ -9,6 +9,7 @@ public struct ConfigReader: Sendable {
     /// Where it stands in the configuration, as a dotted path: "ipam.ranges[0]". Empty at the top.
     public let place: String
 
+    /// Makes one of these parts.
     public init(_ object: JSONObject, at place: String = "") {
         self.object = object
         self.place = place

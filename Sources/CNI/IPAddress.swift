@@ -11,12 +11,14 @@ public struct IPAddress: Hashable, Sendable {
         public var bits: Int { self == .v4 ? 32 : 128 }
     }
 
+    /// IPv4 or IPv6.
     public let family: Family
     /// The upper 64 bits of an IPv6 address; 0 for IPv4.
     public let high: UInt64
     /// The lower 64 bits of an IPv6 address, or the 32 of an IPv4 address, as a number.
     public let low: UInt64
 
+    /// Makes one of these parts.
     public init(family: Family, high: UInt64, low: UInt64) {
         self.family = family
         self.high = high

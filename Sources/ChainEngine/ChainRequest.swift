@@ -8,6 +8,7 @@ public struct ChainPlugin: Sendable {
     /// The configuration, with `name`, `cniVersion`, `runtimeConfig` and `args` as the plugin is to see them, without `prevResult`.
     public let config: JSONObject
 
+    /// Makes one of these parts.
     public init(type: String, config: JSONObject) {
         self.type = type
         self.config = config
@@ -16,6 +17,7 @@ public struct ChainPlugin: Sendable {
 
 /// What is asked of a chain: the parameters of one CNI operation, and the plugins.
 public struct ChainRequest: Sendable {
+    /// The operation.
     public var operation: Operation
     /// The network's name.
     public var network: String
@@ -38,6 +40,7 @@ public struct ChainRequest: Sendable {
     /// GC: the attachments that are in use; nil where the runtime did not say.
     public var validAttachments: [Attachment]?
 
+    /// Makes one of these parts.
     public init(
         operation: Operation, network: String, cniVersion: String, containerID: String = "", interfaceName: String = "", netns: String = "",
         arguments: String = "", path: String = "", plugins: [ChainPlugin], previousResult: CNIResult? = nil,

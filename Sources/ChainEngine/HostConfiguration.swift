@@ -14,6 +14,7 @@ public struct HostConfiguration {
     /// The inner plugins, in the order of ADD.
     public let plugins: [ChainPlugin]
 
+    /// Makes one of these parts.
     public init(_ invocation: PluginInvocation) throws(CNIError) {
         let config = invocation.config
         let capabilityArguments = try config.object("runtimeConfig")?.object ?? JSONObject()

@@ -9,6 +9,7 @@ public struct Logger: Sendable {
         case warning = 3
         case error = 4
 
+        /// Whether `left` matters less.
         public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
 
         /// The level of a name as CATENA_LOG holds it; nil for another word.
@@ -35,6 +36,7 @@ public struct Logger: Sendable {
     /// Lines below this level are left out.
     public let threshold: Level
 
+    /// Makes one of these parts.
     public init(threshold: Level) { self.threshold = threshold }
 
     /// The log as the environment variable CATENA_LOG sets it: debug, info, warning (where it is not set) or error.

@@ -10,6 +10,7 @@ public struct ModuleDirectories: Sendable {
     /// The directories, first one first.
     public let paths: [String]
 
+    /// Makes one of these parts.
     public init(_ paths: [String]) { self.paths = paths }
 
     /// CATENA_MODULE_PATH (a list with `:`), where it is set and the process has no privileges that its caller lacks. Else the directories

@@ -8,11 +8,17 @@ import Namespace
 ///
 /// CNI 1.1.0, sections 2 and 3; checks, their order and their codes are those of the reference's `skel` package.
 public struct PluginInvocation {
+    /// The operation.
     public let operation: Operation
+    /// The container ID.
     public let containerID: String
+    /// CNI_NETNS: the network namespace's path.
     public let netns: String
+    /// CNI_IFNAME: the interface's name in the container.
     public let interfaceName: String
+    /// CNI_ARGS.
     public let arguments: String
+    /// The path.
     public let path: String
     /// The configuration on standard input.
     public let config: ConfigReader

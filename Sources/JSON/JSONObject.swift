@@ -4,9 +4,12 @@
 public struct JSONObject: Equatable, Sendable {
     /// One member.
     public struct Member: Equatable, Sendable {
+        /// The key.
         public var key: String
+        /// The value.
         public var value: JSON
 
+        /// Makes one of these parts.
         public init(key: String, value: JSON) {
             self.key = key
             self.value = value
@@ -16,6 +19,7 @@ public struct JSONObject: Equatable, Sendable {
     /// The members, in order; no key is there twice.
     public internal(set) var members: [Member] = []
 
+    /// Makes an empty one.
     public init() {}
 
     /// An object of these members, in this order.

@@ -7,8 +7,10 @@ public struct JSONError: Error, Equatable, Sendable {
     public let text: String
     /// Line and column of the place, from 1.
     public let line: Int
+    /// The column, from 1.
     public let column: Int
 
+    /// Makes one of these parts.
     public init(text: String, line: Int, column: Int) {
         self.text = text
         self.line = line

@@ -7,6 +7,7 @@ public struct Errno: Error, RawRepresentable, Equatable, Sendable {
     /// The C value, always positive.
     public let rawValue: Int32
 
+    /// The one of this number.
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
     /// What the calling thread's last failed system call left in `errno`.
@@ -15,21 +16,28 @@ public struct Errno: Error, RawRepresentable, Equatable, Sendable {
     /// The error in words, as strerror(3) says it: "Device or resource busy".
     public var text: String { String(cString: clinux_error_text(rawValue)) }
 
+    /// EPERM.
     public static let permission = Errno(rawValue: EPERM)
+    /// ENOENT.
     public static let noEntry = Errno(rawValue: ENOENT)
+    /// EINTR.
     public static let interrupted = Errno(rawValue: EINTR)
-    public static let again = Errno(rawValue: EAGAIN)
-    public static let busy = Errno(rawValue: EBUSY)
+    /// EEXIST.
     public static let exists = Errno(rawValue: EEXIST)
+    /// ENODEV.
     public static let noDevice = Errno(rawValue: ENODEV)
+    /// ENOTDIR.
     public static let notDirectory = Errno(rawValue: ENOTDIR)
+    /// EINVAL.
     public static let invalid = Errno(rawValue: EINVAL)
+    /// EACCES.
     public static let access = Errno(rawValue: EACCES)
+    /// EOPNOTSUPP.
     public static let notSupported = Errno(rawValue: EOPNOTSUPP)
-    public static let noProcess = Errno(rawValue: ESRCH)
+    /// EADDRNOTAVAIL.
     public static let addressNotAvailable = Errno(rawValue: EADDRNOTAVAIL)
-    public static let textBusy = Errno(rawValue: ETXTBSY)
-    public static let tooBig = Errno(rawValue: E2BIG)
+    /// EFBIG: also what a read past its limit throws.
     public static let fileTooLarge = Errno(rawValue: EFBIG)
+    /// ETIMEDOUT.
     public static let timedOut = Errno(rawValue: ETIMEDOUT)
 }

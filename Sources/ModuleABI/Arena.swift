@@ -4,6 +4,7 @@ import CLinux
 public final class Arena {
     private var blocks: [UnsafeMutableRawPointer] = []
 
+    /// Makes an empty one.
     public init() {}
 
     deinit { for block in blocks { free(block) } }

@@ -7,6 +7,7 @@ public struct Differences {
     /// All that was noted, in order.
     public var lines: [String] { found }
 
+    /// Makes an empty one.
     public init() {}
 
     /// Notes a difference.

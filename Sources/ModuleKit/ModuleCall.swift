@@ -10,15 +10,6 @@ import Netlink
 ///
 /// It is valid until the module's function returns: don't keep it.
 public final class ModuleCall {
-    /// A CNI operation.
-    public enum Operation: UInt32, Sendable {
-        case add = 1
-        case del = 2
-        case check = 3
-        case gc = 4
-        case status = 5
-    }
-
     /// How much a line of the log matters.
     public enum LogLevel: UInt32, Sendable {
         case debug = 1
@@ -31,6 +22,7 @@ public final class ModuleCall {
     private let host: UnsafePointer<catena_host>
     private var sockets: (host: NetlinkSocket?, container: NetlinkSocket?) = (nil, nil)
 
+    /// The operation.
     public let operation: Operation
     /// The network's name.
     public let network: String

@@ -14,6 +14,7 @@ public struct NftMap: Sendable {
         /// The value as the kernel has it; nil for a verdict.
         public let valueBytes: [UInt8]?
 
+        /// Makes one of these parts.
         public init(key: String, keyBytes: [UInt8], value: String, valueBytes: [UInt8]?) {
             self.key = key
             self.keyBytes = keyBytes
@@ -22,6 +23,7 @@ public struct NftMap: Sendable {
         }
     }
 
+    /// The name.
     public let name: String
     private let type: String
 

@@ -5,6 +5,7 @@ import CNI
 /// What belongs to one attachment is an element of a map there, with a comment that says whose it is. Chains and rules are made once; so
 /// neither looking up nor changing costs more with more containers. See docs/nftables.md.
 public enum NftTable {
+    /// The name.
     public static let name = "catena"
 
     /// The command that makes the table; no change where it is there.

@@ -4,6 +4,7 @@ import Linux
 
 /// An address of a link, as the kernel describes it: RTM_NEWADDR of rtnetlink(7).
 public struct AddressInfo: Sendable {
+    /// The address, with its prefix length.
     public let address: IPNetwork
     /// IFA_F_… flags.
     public let flags: UInt32

@@ -3,31 +3,28 @@ import CNI
 
 /// A network interface as the kernel describes it: RTM_NEWLINK of rtnetlink(7).
 public struct LinkInfo: Sendable {
+    /// The index: what the kernel knows it by.
     public let index: Int32
+    /// The name.
     public let name: String
     /// The kind of a virtual link: "veth", "bridge"; nil for a device.
     public let kind: String?
+    /// The hardware address.
     public let mac: MACAddress?
+    /// MTU in bytes.
     public let mtu: Int
     /// IFF_… flags, netdevice(7).
     public let flags: UInt32
     /// The index of the bridge (or bond, VRF) that it belongs to.
     public let master: Int32?
-    /// IFLA_LINK: the other end of a veth, the parent of a macvlan. Where `linkNamespace` is set it is an index over there.
+    /// IFLA_LINK: the other end of a veth, the parent of a macvlan. The index may be one of another namespace.
     public let link: Int32?
-    /// The number, in this namespace, of the namespace that `link` is in.
-    public let linkNamespace: Int32?
     /// The operational state as RFC 2863 numbers it: 6 is up.
     public let operState: UInt8
-    public let alias: String?
-    /// How many users want promiscuous mode.
-    public let promiscuity: UInt32
     /// A bridge port's hairpin mode; nil where it is no bridge port.
     public let hairpin: Bool?
     /// A bridge port's isolation; nil where it is no bridge port.
     public let isolated: Bool?
-    /// A bridge's VLAN filtering; nil where it is no bridge.
-    public let vlanFiltering: Bool?
 
     /// Administratively up.
     public var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
@@ -46,18 +43,12 @@ public struct LinkInfo: Sendable {
         mtu = Int(attributes.number(Int32(IFLA_MTU), as: UInt32.self) ?? 0)
         master = signed(IFLA_MASTER)
         link = signed(IFLA_LINK)
-        linkNamespace = signed(IFLA_LINK_NETNSID)
         operState = attributes.number(Int32(IFLA_OPERSTATE), as: UInt8.self) ?? 0
-        alias = attributes.text(Int32(IFLA_IFALIAS))
-        promiscuity = attributes.number(Int32(IFLA_PROMISCUITY), as: UInt32.self) ?? 0
         let info = attributes.nested(Int32(IFLA_LINKINFO))
         kind = info.text(Int32(IFLA_INFO_KIND))
         let isPort = info.text(Int32(IFLA_INFO_SLAVE_KIND)) == "bridge"
         let port = info.nested(Int32(IFLA_INFO_SLAVE_DATA))
         hairpin = isPort ? port.number(Int32(IFLA_BRPORT_MODE), as: UInt8.self).map { $0 != 0 } : nil
         isolated = isPort ? port.number(Int32(IFLA_BRPORT_ISOLATED), as: UInt8.self).map { $0 != 0 } : nil
-        vlanFiltering =
-            kind == "bridge"
-            ? info.nested(Int32(IFLA_INFO_DATA)).number(Int32(IFLA_BR_VLAN_FILTERING), as: UInt8.self).map { $0 != 0 } : nil
     }
 }

@@ -17,6 +17,7 @@ public struct VethRequest: Sendable {
     /// The far end's network namespace, open; nil for the same one.
     public var peerNamespace: Int32?
 
+    /// Makes one of these parts.
     public init(
         name: String, master: Int32? = nil, mtu: Int? = nil, peerName: String, peerMAC: MACAddress? = nil, peerNamespace: Int32? = nil
     ) {
@@ -31,29 +32,18 @@ public struct VethRequest: Sendable {
 
 /// What to change of a link; nil leaves it as it is.
 public struct LinkChange: Sendable {
+    /// Administratively up or down.
     public var up: Bool?
-    /// The bridge to belong to; 0 for none.
-    public var master: Int32?
-    public var mtu: Int?
+    /// The hardware address.
     public var mac: MACAddress?
-    public var name: String?
-    public var alias: String?
+    /// Promiscuous mode.
     public var promiscuous: Bool?
-    /// The network namespace to move to, open.
-    public var namespace: Int32?
 
-    public init(
-        up: Bool? = nil, master: Int32? = nil, mtu: Int? = nil, mac: MACAddress? = nil, name: String? = nil, alias: String? = nil,
-        promiscuous: Bool? = nil, namespace: Int32? = nil
-    ) {
+    /// A change of these, and nothing else.
+    public init(up: Bool? = nil, mac: MACAddress? = nil, promiscuous: Bool? = nil) {
         self.up = up
-        self.master = master
-        self.mtu = mtu
         self.mac = mac
-        self.name = name
-        self.alias = alias
         self.promiscuous = promiscuous
-        self.namespace = namespace
     }
 }
 
@@ -105,19 +95,12 @@ extension NetlinkSocket {
         }
     }
 
-    /// All links of the namespace: its cost grows with them, so not for ADD.
-    public func links() throws(NetlinkError) -> [LinkInfo] {
-        try request(NetlinkMessage(link: RTM_GETLINK, flags: NLM_F_DUMP), "list links").map { LinkInfo($0) }
-    }
-
     /// Makes a bridge that is down. Fails with EEXIST where the name is taken. As `ip link add NAME type bridge`.
-    public func createBridge(name: String, mtu: Int? = nil, vlanFiltering: Bool = false) throws(NetlinkError) {
+    public func createBridge(name: String, mtu: Int? = nil) throws(NetlinkError) {
         var message = newLink(up: false)
         message.attribute(Int32(IFLA_IFNAME), name)
         if let mtu { message.attribute(Int32(IFLA_MTU), UInt32(clamping: mtu)) }
-        message.linkInfo(kind: "bridge") { data in
-            if vlanFiltering { data.attribute(Int32(IFLA_BR_VLAN_FILTERING), UInt8(1)) }
-        }
+        message.linkInfo(kind: "bridge")
         try request(message, "create bridge \(name)")
     }
 
@@ -155,25 +138,15 @@ extension NetlinkSocket {
             if value { set |= flag }
         }
         var message = NetlinkMessage(link: RTM_NEWLINK, index: index, set: set, change: mask)
-        if let master = change.master { message.attribute(Int32(IFLA_MASTER), master) }
-        if let mtu = change.mtu { message.attribute(Int32(IFLA_MTU), UInt32(clamping: mtu)) }
         if let mac = change.mac { message.attribute(Int32(IFLA_ADDRESS), bytes: mac.bytes) }
-        if let name = change.name { message.attribute(Int32(IFLA_IFNAME), name) }
-        if let alias = change.alias { message.attribute(Int32(IFLA_IFALIAS), alias) }
-        if let namespace = change.namespace { message.attribute(Int32(IFLA_NET_NS_FD), namespace) }
         try request(message, "set \(NetlinkSocket.describe(change)) on \(name)")
     }
 
     private static func describe(_ change: LinkChange) -> String {
         var parts: [String] = []
         if let up = change.up { parts.append(up ? "up" : "down") }
-        if let master = change.master { parts.append(master == 0 ? "no master" : "master number \(master)") }
-        if let mtu = change.mtu { parts.append("mtu \(mtu)") }
         if let mac = change.mac { parts.append("address \(mac.text)") }
-        if let name = change.name { parts.append("name \(name)") }
-        if change.alias != nil { parts.append("alias") }
         if let promiscuous = change.promiscuous { parts.append("promisc \(promiscuous ? "on" : "off")") }
-        if change.namespace != nil { parts.append("netns") }
         return parts.joined(separator: ", ")
     }
 

@@ -11,6 +11,7 @@ public struct NetlinkError: Error, Equatable, Sendable {
     /// What the kernel said beyond the number (its extended acknowledgement), where it said something.
     public let kernelMessage: String?
 
+    /// Makes one of these parts.
     public init(operation: String, errno: Errno, kernelMessage: String? = nil) {
         self.operation = operation
         self.errno = errno

@@ -102,29 +102,6 @@ public final class NetlinkSocket {
         }
     }
 
-    /// Sends several requests in one go and waits for all acknowledgements. Throws the first error; the kernel carries out the others all
-    /// the same.
-    public func requestAll(_ requests: [(message: NetlinkMessage, operation: String)]) throws(NetlinkError) {
-        if requests.isEmpty { return }
-        var bytes: [UInt8] = []
-        var numbers: [UInt32] = []
-        for request in requests {
-            let number = nextSequence()
-            numbers.append(number)
-            bytes += request.message.finished(sequence: number)
-        }
-        try send(bytes, requests[0].operation)
-        var failure: NetlinkError?
-        for (index, number) in numbers.enumerated() {
-            do throws(NetlinkError) {
-                _ = try receive(number, dump: false, requests[index].operation)
-            } catch {
-                failure = failure ?? error
-            }
-        }
-        if let failure { throw failure }
-    }
-
     private func nextSequence() -> UInt32 {
         sequence = sequence == 0x7fff_ffff ? 1 : sequence + 1
         return sequence

@@ -4,6 +4,7 @@ import Linux
 
 /// A route to add or to delete.
 public struct RouteRequest: Sendable {
+    /// Where it leads to.
     public var destination: IPNetwork
     /// The next hop; nil for a route that is on the link.
     public var gateway: IPAddress?
@@ -15,10 +16,14 @@ public struct RouteRequest: Sendable {
     public var table: Int?
     /// The scope as rtnetlink(7) numbers it; nil is universe with a gateway or for IPv6, link without.
     public var scope: Int?
+    /// The metric: of two routes to one destination the lower one counts.
     public var priority: Int?
+    /// MTU in bytes.
     public var mtu: Int?
+    /// The MSS to advertise, in bytes.
     public var advertisedMSS: Int?
 
+    /// Makes one of these parts.
     public init(
         destination: IPNetwork, gateway: IPAddress? = nil, link: Int32, source: IPAddress? = nil, table: Int? = nil, scope: Int? = nil,
         priority: Int? = nil, mtu: Int? = nil, advertisedMSS: Int? = nil
@@ -40,13 +45,19 @@ public struct RouteRequest: Sendable {
 
 /// A route as the kernel describes it: RTM_NEWROUTE of rtnetlink(7).
 public struct RouteInfo: Sendable {
+    /// Where it leads to.
     public let destination: IPNetwork
+    /// The next hop.
     public let gateway: IPAddress?
     /// The outgoing link's index.
     public let link: Int32?
+    /// The routing table.
     public let table: Int
+    /// The scope as rtnetlink(7) numbers it.
     public let scope: Int
+    /// The metric: of two routes to one destination the lower one counts.
     public let priority: Int
+    /// The preferred source address.
     public let source: IPAddress?
     /// The kind, RTN_…: 1 is unicast, 2 local.
     public let type: UInt8
@@ -81,19 +92,7 @@ extension NetlinkSocket {
     /// goes before those that are there. As `ip route prepend …` or `replace`.
     public func addRoute(_ route: RouteRequest, replace: Bool = false) throws(NetlinkError) {
         let flags = NLM_F_CREATE | (replace ? NLM_F_REPLACE : 0)
-        try request(routeMessage(RTM_NEWROUTE, route, flags: flags), "add route \(route.text) on link number \(route.link)")
-    }
-
-    /// Deletes a route. False where there is none such.
-    @discardableResult
-    public func deleteRoute(_ route: RouteRequest) throws(NetlinkError) -> Bool {
-        do throws(NetlinkError) {
-            try request(routeMessage(RTM_DELROUTE, route), "delete route \(route.text)")
-            return true
-        } catch {
-            if error.errno == .noProcess { return false }
-            throw error
-        }
+        try request(routeMessage(route, flags: flags), "add route \(route.text) on link number \(route.link)")
     }
 
     /// The routes of a family over a link, of all tables.
@@ -117,14 +116,14 @@ extension NetlinkSocket {
         }
     }
 
-    private func routeMessage(_ type: Int, _ route: RouteRequest, flags: Int32 = 0) -> NetlinkMessage {
+    private func routeMessage(_ route: RouteRequest, flags: Int32) -> NetlinkMessage {
         let family = route.destination.address.family
         let onLink = route.gateway == nil && family == .v4
         let scope = route.scope ?? (onLink ? Int(RT_SCOPE_LINK.rawValue) : Int(RT_SCOPE_UNIVERSE.rawValue))
-        var message = NetlinkMessage(type: UInt16(type), flags: flags)
+        var message = NetlinkMessage(type: UInt16(RTM_NEWROUTE), flags: flags)
         message.appendRouteHeader(
             family: family.number, prefix: UInt8(route.destination.prefix), scope: UInt8(truncatingIfNeeded: scope),
-            adding: type == RTM_NEWROUTE)
+            adding: true)
         message.attribute(Int32(RTA_DST.rawValue), bytes: route.destination.networkAddress.bytes)
         message.attribute(Int32(RTA_OIF.rawValue), route.link)
         if let gateway = route.gateway { message.attribute(Int32(RTA_GATEWAY.rawValue), bytes: gateway.bytes) }

@@ -6,8 +6,10 @@ import Linux
 ///
 /// Networks are found as libcni finds them, with one difference: a broken file does not hide the others, it becomes a warning.
 public struct ConfigurationDirectory: Sendable {
+    /// The path.
     public let path: String
 
+    /// Makes one of these parts.
     public init(_ path: String) { self.path = path }
 
     /// The network of this name: the first `.conflist` (in the order of names) that has it, else the first `.conf` or `.json`.

@@ -5,6 +5,7 @@ public struct NftElement: Equatable, Sendable {
     /// A map's value, as bytes; nil for a set, and for a verdict.
     public let data: [UInt8]?
 
+    /// Makes one of these parts.
     public init(comment: String?, data: [UInt8]?) {
         self.comment = comment
         self.data = data

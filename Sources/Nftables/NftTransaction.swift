@@ -12,6 +12,7 @@ public struct NftTransaction: Sendable {
 
     private var entries: [Entry] = []
 
+    /// Makes an empty one.
     public init() {}
 
     /// Whether nothing is queued.

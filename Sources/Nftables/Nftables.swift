@@ -5,6 +5,7 @@ public final class Nftables {
     private var library: NftablesLibrary?
     private var kernel: NftablesKernel?
 
+    /// Makes an empty one.
     public init() {}
 
     /// Runs commands in nft(8) syntax as one transaction: all of them, or none.

@@ -9,6 +9,7 @@ public struct NftablesError: Error, Equatable, Sendable {
     /// The line, from 1, of the commands that the failing one is in; nil where that is not known.
     public let line: Int?
 
+    /// Makes one of these parts.
     public init(reason: String, command: String = "", line: Int? = nil) {
         self.reason = reason
         self.command = command

@@ -12,6 +12,7 @@ public struct Boot: Equatable, Sendable {
     /// No later than what the clock said when the kernel started: what is stamped earlier was certainly made before this boot.
     public let start: Timestamp
 
+    /// Makes one of these parts.
     public init(id: String?, start: Timestamp) {
         self.id = id
         self.start = start

@@ -2,7 +2,7 @@ import CLinux
 import Linux
 
 extension Errno {
-    /// A file was expected, and there is a directory.
+    /// EISDIR: a file was expected, and there is a directory.
     public static let isDirectory = Errno(rawValue: EISDIR)
 }
 

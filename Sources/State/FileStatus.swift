@@ -5,6 +5,7 @@ import Linux
 public struct FileStatus: Equatable, Sendable {
     /// The inode: another file has another number, as long as both exist.
     public let inode: UInt64
+    /// Whether it is a directory.
     public let isDirectory: Bool
     /// Length in bytes.
     public let size: Int

@@ -9,9 +9,13 @@ import Linux
 public struct ResultCache: Sendable {
     /// What is kept of one attachment.
     public struct Entry: Sendable {
+        /// The network's name.
         public var network: String
+        /// The container ID.
         public var containerID: String
+        /// CNI_IFNAME: the interface's name in the container.
         public var interfaceName: String
+        /// CNI_NETNS: the network namespace's path.
         public var netns: String
         /// CNI_ARGS.
         public var arguments: String
@@ -22,6 +26,7 @@ public struct ResultCache: Sendable {
         /// The result of ADD, in the version of the configuration.
         public var result: JSON?
 
+        /// Makes one of these parts.
         public init(
             network: String, containerID: String, interfaceName: String, netns: String, arguments: String = "",
             capabilityArguments: JSONObject = JSONObject(), config: [UInt8] = [], result: JSON? = nil
@@ -46,6 +51,7 @@ public struct ResultCache: Sendable {
     /// The directory of the files.
     public let directory: String
 
+    /// Makes one of these parts.
     public init(directory: String = ResultCache.standardDirectory) { self.directory = directory }
 
     /// The file of an attachment.

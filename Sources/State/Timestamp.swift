@@ -4,10 +4,12 @@ import CLinux
 ///
 /// The corresponding C type is `struct timespec`.
 public struct Timestamp: Equatable, Comparable, Sendable {
+    /// Whole seconds.
     public let seconds: Int
     /// 0 to 999,999,999.
     public let nanoseconds: Int
 
+    /// Makes one of these parts.
     public init(seconds: Int, nanoseconds: Int = 0) {
         self.seconds = seconds
         self.nanoseconds = nanoseconds
@@ -27,6 +29,7 @@ public struct Timestamp: Equatable, Comparable, Sendable {
 
     var raw: timespec { timespec(tv_sec: seconds, tv_nsec: nanoseconds) }
 
+    /// Whether `left` is earlier.
     public static func < (left: Timestamp, right: Timestamp) -> Bool {
         (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
     }

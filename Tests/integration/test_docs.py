@@ -11,7 +11,7 @@ from harness import Runtime, bridge, conflist, host_local
 def test_the_module_of_the_abi_page(stage, host, scratch, a):
     """The C module of docs/module-abi.md compiles without a warning, and does in a chain what the page says."""
     page = (harness.REPO / "docs/module-abi.md").read_text()
-    source = scratch / "extra-route.c"
+    source = scratch / "extra-dns.c"
     source.write_text(re.search(r"```c\n(.*?)```", page, re.S).group(1))
     modules = scratch / "modules"
     modules.mkdir()
@@ -20,13 +20,13 @@ def test_the_module_of_the_abi_page(stage, host, scratch, a):
         (modules / module.name).write_bytes(module.read_bytes())
     subprocess.run(
         ["gcc", "-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra", "-pedantic", "-Werror", f"-I{harness.INCLUDE}", "-o",
-         modules / "extra-route.so", source], check=True)
+         modules / "extra-dns.so", source], check=True)
     for module in modules.iterdir():
         module.chmod(0o755)
     runtime = Runtime(host, "catena", env={"CATENA_MODULE_PATH": modules})
-    network = conflist(bridge(isGateway=True, ipam=host_local("10.1.0.0/24", routes=["0.0.0.0/0"])), {"type": "extra-route"})
+    network = conflist(bridge(isGateway=True, ipam=host_local("10.1.0.0/24", routes=["0.0.0.0/0"])), {"type": "extra-dns"})
     result = runtime.add(network, a)
-    assert [route["dst"] for route in result["routes"]] == ["0.0.0.0/0", "198.51.100.0/24"]
+    assert result["routes"] == [{"dst": "0.0.0.0/0"}]
     assert result["dns"] == {"nameservers": ["198.51.100.53"]} and result["ips"][0]["interface"] == 2
     runtime.check(network, a)
     runtime.delete(network, a)

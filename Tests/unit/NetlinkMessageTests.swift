@@ -100,7 +100,7 @@ import Testing
         let loopback = try #require(try socket.link(named: "lo"))
         #expect(try socket.link(index: loopback.index)?.name == "lo")
         #expect(try socket.link(named: "no-such-link") == nil)
-        #expect(try socket.links().contains { $0.name == "lo" })
+        #expect(try socket.addresses(index: loopback.index).allSatisfy { $0.link == loopback.index })
         #expect(try NetlinkSocket(borrowing: socket.descriptor).link(named: "lo")?.index == loopback.index)
     }
 }

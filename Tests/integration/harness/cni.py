@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 
 from . import PLUGINS, REFERENCE
 
@@ -90,6 +91,8 @@ class Runtime:
             result = outcome.result
             assert result is not None, f"ADD without a result: {outcome}"
         self.cache[(network["name"], attachment.cid, ifname)] = (attachment, result)
+        if self.engine == "reference":
+            self._settle()
         return result
 
     def check(self, network, container, *, ifname="eth0", cid=None):
@@ -127,6 +130,13 @@ class Runtime:
         return self.cache[(network["name"], container.id, ifname)][1]
 
     # How
+
+    def _settle(self):
+        """Waits for duplicate address detection: a new bridge of the reference plugins forwards no IPv6 before."""
+        for _ in range(50):
+            if not any(entry.get("addr_info") for entry in self.host.ip("-6", "addr", "show", "tentative")):
+                return
+            time.sleep(0.1)
 
     def plugins(self, network):
         """The plugins that the runtime runs for a conflist."""
