@@ -78,6 +78,8 @@ public final class ChainEngine {
                 result = try run(step, call, .add, result)
                 done += 1
             }
+            // A result that the configuration's version can't hold is found while the chain can still be undone.
+            _ = try ResultFormat.encode(result ?? CNIResult(), version: call.request.cniVersion)
             try commit()
         } catch {
             transaction.removeAll()

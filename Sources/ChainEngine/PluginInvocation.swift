@@ -78,7 +78,18 @@ public struct PluginInvocation {
         return ChainRequest(
             operation: operation, network: network, cniVersion: cniVersion, containerID: attached ? containerID : "",
             interfaceName: attached ? interfaceName : "", netns: attached ? netns : "", arguments: arguments, path: path, plugins: plugins,
-            previousResult: attached ? try previousResult() : nil, validAttachments: try validAttachments())
+            previousResult: attached ? try usablePreviousResult() : nil, validAttachments: try validAttachments())
+    }
+
+    /// The prevResult; for DEL, which has to remove what it can, one that can't be read counts as none.
+    private func usablePreviousResult() throws(CNIError) -> CNIResult? {
+        do throws(CNIError) {
+            return try previousResult()
+        } catch {
+            guard operation == .del else { throw error }
+            Logger.fromEnvironment.write(.warning, "net=\(network) container=\(containerID) ifname=\(interfaceName)", error.text)
+            return nil
+        }
     }
 
     /// What ADD of the plugin before, or DEL's and CHECK's cached ADD, gave; nil where there is none. It has to be of the configuration's

@@ -101,6 +101,23 @@ def test_a_subnet_that_is_exhausted(host, stage, catena, a, b):
 
 
 @pytest.mark.ours("says it in other words")
+def test_a_result_that_the_version_cannot_hold(host, runtime, a):
+    """Before 0.3.0 a result needs an address: the chain is undone when it has none."""
+    with pytest.raises(CNIFailure) as failure:
+        runtime.add(conflist(bridge(), version="0.2.0"), a)
+    assert "no valid IP addresses" in failure.value.text
+    assert a.link("eth0") is None
+
+
+def test_del_with_a_result_that_cannot_be_read(host, stage, a):
+    """DEL removes what it can, and says what it could not read."""
+    config = hosted(NET)
+    assert run_plugin(host, harness.PLUGINS / "catena", "ADD", config).ok
+    outcome = run_plugin(host, harness.PLUGINS / "catena", "DEL", {**config, "prevResult": {"cniVersion": "1.0.0", "ips": "nonsense"}})
+    assert outcome.ok and "prevResult" in outcome.stderr and a.link("eth0") is None
+    assert not [name for name in host.files("/var/lib/cni") if name.endswith("10.1.0.2")]
+
+
 def test_an_interface_name_that_is_taken(host, runtime, a):
     """A second ADD fails, and what the first one made works on."""
     network = conflist(bridge(isGateway=True, ipMasq=True, ipam=host_local("10.1.0.0/24")))

@@ -91,7 +91,7 @@ class Runtime:
             result = outcome.result
             assert result is not None, f"ADD without a result: {outcome}"
         self.cache[(network["name"], attachment.cid, ifname)] = (attachment, result)
-        if self.engine == "reference":
+        if self.engine == "reference" and ("ip6" in result or any(":" in ip["address"] for ip in result.get("ips", []))):
             self._settle()
         return result
 
