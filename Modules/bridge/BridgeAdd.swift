@@ -61,7 +61,7 @@ struct BridgeAdd {
             // and forwards nothing to it.
             let parameters = ["net", "ipv6", "conf", config.bridge]
             try? Sysctl.ensure("0", at: parameters + ["accept_ra"])
-            if !config.enableDAD { try? Sysctl.ensure("0", at: parameters + ["accept_dad"]) }
+            try? Sysctl.ensure("0", at: parameters + ["accept_dad"])
         }
         guard let bridge = try attempt(try host.link(named: config.bridge)) else {
             throw CNIError("bridge \(config.bridge) vanished while it was set up")
@@ -149,7 +149,7 @@ struct BridgeAdd {
 
     private func add(_ gateway: IPNetwork, to bridge: LinkInfo) throws(CNIError) {
         do throws(NetlinkError) {
-            try host.addAddress(gateway, index: bridge.index, name: bridge.name, noDAD: !config.enableDAD)
+            try host.addAddress(gateway, index: bridge.index, name: bridge.name, noDAD: true)
         } catch {
             // Another ADD may have added it since.
             if error.errno != .exists { throw error.cni }

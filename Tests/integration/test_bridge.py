@@ -388,6 +388,14 @@ def test_check_finds_a_link_that_is_down(runtime, a):
 
 
 @pytest.mark.ours("the reference does not compare these")
+def test_check_is_content_when_other_ports_change_the_bridges_mac(runtime, host, a):
+    """Without a gateway's address nothing pins the bridge's MAC: that it changes is no drift."""
+    wanted = conflist(bridge(ipam=host_local("10.1.0.0/24")))
+    runtime.add(wanted, a)
+    host.run(["ip", "link", "set", "cni0", "address", "02:00:00:00:00:99"])
+    runtime.check(wanted, a)
+
+
 @pytest.mark.parametrize("change, named", [
     ("ip link set {port} nomaster", "cni0"), ("ip link set {port} type bridge_slave hairpin off", "hairpin"),
     ("ip addr del 10.1.0.1/24 dev cni0", "10.1.0.1"), ("ip link set cni0 down", "cni0"),

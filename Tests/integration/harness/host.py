@@ -150,6 +150,7 @@ class Host(Place):
         outside = self.add_netns("outside")
         self.run(["sh", "-ec", """
             ip link add out0 type veth peer name eth0 netns outside
+            echo 0 > /proc/sys/net/ipv6/conf/out0/accept_dad
             ip link set out0 up
             ip addr add 192.0.2.1/24 dev out0
             ip addr add 2001:db8::1/64 dev out0 nodad
@@ -157,6 +158,7 @@ class Host(Place):
             ip -n outside addr add 2001:db8::2/64 dev eth0 nodad
             ip -n outside link set lo up
             ip -n outside link set eth0 up
+            until ip -n outside -br link show dev eth0 | grep -q ' UP '; do sleep 0.01; done
         """])
         return outside
 
