@@ -5,8 +5,10 @@ SHELL := /bin/bash
 VERSION  := $(shell sed -n 's/.*StaticString = "\(.*\)"/\1/p' Sources/ModuleABI/Version.swift)
 PREFIX   ?= /usr/local
 DESTDIR  ?=
-# Where the runtime looks for plugins: /opt/cni/bin and /usr/lib/cni are the field's usual ones.
+# Where the runtime looks for plugins: /opt/cni/bin and /usr/lib/cni are the field's usual ones. The programs themselves are always in
+# PREFIX/lib/cni, from where they find their modules; another directory gets links to them.
 CNIBINDIR ?= $(PREFIX)/lib/cni
+PROGDIR   := $(PREFIX)/lib/cni
 
 MODULES  := bridge host-local loopback portmap
 WRAPPERS := $(MODULES)
@@ -72,11 +74,13 @@ bench: deps-bench stage
 
 install:
 	@test -d $(STAGE) || { echo "nothing is built yet: run make first"; exit 1; }
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(CNIBINDIR) $(DESTDIR)$(PREFIX)/lib/catena/modules
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PROGDIR) $(DESTDIR)$(CNIBINDIR) $(DESTDIR)$(PREFIX)/lib/catena/modules
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/catena $(DESTDIR)$(PREFIX)/share/catena/conflists
 	install -m 755 $(STAGE)/bin/catenactl $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(STAGE)/lib/cni/catena $(STAGE)/lib/cni/catena-exec $(DESTDIR)$(CNIBINDIR)/
-	for wrapper in $(WRAPPERS); do ln -sf catena-exec $(DESTDIR)$(CNIBINDIR)/$$wrapper; done
+	install -m 755 $(STAGE)/lib/cni/catena $(STAGE)/lib/cni/catena-exec $(DESTDIR)$(PROGDIR)/
+	for wrapper in $(WRAPPERS); do ln -sf catena-exec $(DESTDIR)$(PROGDIR)/$$wrapper; done
+	if [ "$(CNIBINDIR)" != "$(PROGDIR)" ]; then \
+	    for program in catena $(WRAPPERS); do ln -sf $(PROGDIR)/$$program $(DESTDIR)$(CNIBINDIR)/$$program; done; fi
 	install -m 755 $(STAGE)/lib/catena/modules/*.so $(DESTDIR)$(PREFIX)/lib/catena/modules/
 	install -m 644 $(STAGE)/include/catena/module.h $(DESTDIR)$(PREFIX)/include/catena/
 	install -m 644 $(STAGE)/share/catena/conflists/* $(DESTDIR)$(PREFIX)/share/catena/conflists/
@@ -84,7 +88,7 @@ install:
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/catenactl $(foreach p,catena catena-exec $(WRAPPERS),$(DESTDIR)$(CNIBINDIR)/$(p))
+	rm -f $(DESTDIR)$(PREFIX)/bin/catenactl $(foreach p,catena catena-exec $(WRAPPERS),$(DESTDIR)$(PROGDIR)/$(p) $(DESTDIR)$(CNIBINDIR)/$(p))
 	rm -f $(foreach m,$(MODULES),$(DESTDIR)$(PREFIX)/lib/catena/modules/$(m).so) $(DESTDIR)$(PREFIX)/include/catena/module.h
 	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc
 	rm -rf $(DESTDIR)$(PREFIX)/share/catena

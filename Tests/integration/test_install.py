@@ -40,6 +40,20 @@ def test_it_attaches_a_container(installed, host, a):
         assert run_plugin(host, path / "catena", command, {**config, "prevResult": outcome.result}, path=path, env=env).ok
 
 
+def test_a_directory_of_plugins_elsewhere(installed, scratch, host, a):
+    """CNIBINDIR outside of PREFIX gets links, which find their modules all the same."""
+    elsewhere = scratch / "opt/cni/bin"
+    subprocess.run(
+        ["make", "-s", "-C", harness.REPO, "install", f"PREFIX={installed}", f"CNIBINDIR={elsewhere}"], check=True, stdout=subprocess.DEVNULL)
+    config = {"cniVersion": "1.0.0", "name": "net", **bridge(isGateway=True, ipam=host_local("10.1.0.0/24"))}
+    assert run_plugin(host, elsewhere / "bridge", "ADD", config, path=elsewhere).ok
+    hosted = {"cniVersion": "1.0.0", "name": "net", "type": "catena", "chain": [bridge(ipam=host_local("10.1.0.0/24"))]}
+    assert run_plugin(host, elsewhere / "catena", "DEL", hosted, path=elsewhere).ok
+    subprocess.run(
+        ["make", "-s", "-C", harness.REPO, "uninstall", f"PREFIX={installed}", f"CNIBINDIR={elsewhere}"], check=True, stdout=subprocess.DEVNULL)
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_catenactl_finds_its_modules(installed, host):
     """catenactl beside the modules lists them."""
     done = host.run([installed / "bin/catenactl", "module", "list"])
