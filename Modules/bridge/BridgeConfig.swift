@@ -49,7 +49,7 @@ struct BridgeConfig {
 
     /// What ADD refuses: settings that contradict each other, and those that this version does not have.
     func validate(_ config: ConfigReader) throws(CNIError) {
-        try Names.checkInterface(bridge)
+        do throws(CNIError) { try Names.checkInterface(bridge) } catch { throw config.invalid("bridge", error.message) }
         if hairpinMode && promiscMode {
             throw config.invalid("hairpinMode", "can't be set together with promiscMode")
         }

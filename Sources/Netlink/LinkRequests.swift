@@ -101,7 +101,7 @@ extension NetlinkSocket {
         message.attribute(Int32(IFLA_IFNAME), name)
         if let mtu { message.attribute(Int32(IFLA_MTU), UInt32(clamping: mtu)) }
         message.linkInfo(kind: "bridge")
-        try request(message, "create bridge \(name)")
+        try request(message, "create bridge \(name)" + (mtu.map { ", mtu \($0)" } ?? ""))
     }
 
     /// Makes a veth pair in one message: the near end up and in its bridge, the far end in its namespace under its final name, down
@@ -120,7 +120,7 @@ extension NetlinkSocket {
                 if let namespace = veth.peerNamespace { peer.attribute(Int32(IFLA_NET_NS_FD), namespace) }
             }
         }
-        try request(message, "create veth \(veth.name) with peer \(veth.peerName)")
+        try request(message, "create veth \(veth.name) with peer \(veth.peerName)" + (veth.mtu.map { ", mtu \($0)" } ?? ""))
     }
 
     private func newLink(up: Bool) -> NetlinkMessage {

@@ -62,24 +62,46 @@ public struct RouteInfo: Sendable {
     /// The kind, RTN_…: 1 is unicast, 2 local.
     public let type: UInt8
 
-    /// Nil for another family than IPv4 and IPv6.
-    init?(_ reply: NetlinkReply) {
+    /// The routes of a message: one for each next hop, since the kernel joins IPv6 routes to one destination into one with several. Empty
+    /// for another family than IPv4 and IPv6.
+    static func list(_ reply: NetlinkReply) -> [RouteInfo] {
         let attributes = reply.attributes(after: 12)
+        guard let hops = attributes[Int32(RTA_MULTIPATH.rawValue)] else {
+            return RouteInfo(reply, attributes, hop: attributes).map { [$0] } ?? []
+        }
+        var routes: [RouteInfo] = []
+        var rest = hops
+        // struct rtnexthop: length, flags, hops, index; then the hop's attributes.
+        while rest.count >= 8 {
+            let length = Int(rest.number(at: 0, as: UInt16.self))
+            guard length >= 8, length <= rest.count else { break }
+            let index = Int32(bitPattern: rest.number(at: 4, as: UInt32.self))
+            if let route = RouteInfo(reply, attributes, hop: NetlinkAttributes(rest.prefix(length).dropFirst(8)), link: index) {
+                routes.append(route)
+            }
+            rest = rest.dropFirst((length + 3) & ~3)
+        }
+        return routes
+    }
+
+    private init?(_ reply: NetlinkReply, _ attributes: NetlinkAttributes, hop: NetlinkAttributes, link index: Int32? = nil) {
         let family: IPAddress.Family
         switch Int32(reply.number(at: 0, as: UInt8.self)) {
         case AF_INET: family = .v4
         case AF_INET6: family = .v6
         default: return nil
         }
-        func address(_ type: Int) -> IPAddress? { attributes[Int32(type)].flatMap { IPAddress(bytes: Array($0)) } }
+        func address(_ attributes: NetlinkAttributes, _ type: UInt32) -> IPAddress? {
+            attributes[Int32(type)].flatMap { IPAddress(bytes: Array($0)) }
+        }
         guard
             let network = IPNetwork(
-                address(Int(RTA_DST.rawValue)) ?? .unspecified(family), prefix: Int(reply.number(at: 1, as: UInt8.self)))
+                address(attributes, RTA_DST.rawValue) ?? .unspecified(family), prefix: Int(reply.number(at: 1, as: UInt8.self)))
         else { return nil }
         destination = network
-        gateway = address(Int(RTA_GATEWAY.rawValue))
-        source = address(Int(RTA_PREFSRC.rawValue))
-        link = attributes.number(Int32(RTA_OIF.rawValue), as: UInt32.self).map { Int32(bitPattern: $0) }
+        gateway = address(hop, RTA_GATEWAY.rawValue)
+        source = address(attributes, RTA_PREFSRC.rawValue)
+        link = index ?? attributes.number(Int32(RTA_OIF.rawValue), as: UInt32.self).map { Int32(bitPattern: $0) }
         table = Int(attributes.number(Int32(RTA_TABLE.rawValue), as: UInt32.self) ?? UInt32(reply.number(at: 4, as: UInt8.self)))
         scope = Int(reply.number(at: 6, as: UInt8.self))
         type = reply.number(at: 7, as: UInt8.self)
@@ -100,7 +122,7 @@ extension NetlinkSocket {
         var message = NetlinkMessage(type: UInt16(RTM_GETROUTE), flags: NLM_F_DUMP)
         message.appendRouteHeader(family: family.number)
         message.attribute(Int32(RTA_OIF.rawValue), link)
-        return try request(message, "list routes of link number \(link)").compactMap { RouteInfo($0) }.filter { $0.link == link }
+        return try request(message, "list routes of link number \(link)").flatMap { RouteInfo.list($0) }.filter { $0.link == link }
     }
 
     /// The route that the kernel would take to an address; nil where there is none. As `ip route get ADDRESS`.
@@ -109,7 +131,7 @@ extension NetlinkSocket {
         message.appendRouteHeader(family: address.family.number, prefix: UInt8(address.family.bits))
         message.attribute(Int32(RTA_DST.rawValue), bytes: address.bytes)
         do throws(NetlinkError) {
-            return try request(message, "look up the route to \(address.text)").first.flatMap { RouteInfo($0) }
+            return try request(message, "look up the route to \(address.text)").first.flatMap { RouteInfo.list($0).first }
         } catch {
             if error.errno.rawValue == ENETUNREACH || error.errno.rawValue == EHOSTUNREACH { return nil }
             throw error

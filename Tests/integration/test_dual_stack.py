@@ -136,6 +136,20 @@ def test_default_gateway_with_default_routes_of_ipam(runtime, a):
     assert len([route for route in a.routes(6) if route[0] == "default"]) == 1
 
 
+@pytest.mark.ours("1.1.1 does not see routes with several next hops")
+def test_two_networks_with_default_routes(runtime, a):
+    """The kernel joins two IPv6 default routes into one with two next hops: CHECK of either network finds its own, DEL takes its own."""
+    first = conflist(bridge(isDefaultGateway=True, ipam=host_local(V4, V6)), name="first")
+    second = conflist(bridge(bridge="br2", isDefaultGateway=True, ipam=host_local("10.2.0.0/24", "fd00:2::/64")), name="second")
+    runtime.add(first, a)
+    runtime.add(second, a, ifname="eth1")
+    runtime.check(first, a)
+    runtime.check(second, a, ifname="eth1")
+    runtime.delete(first, a)
+    assert ("default", "fd00:2::1", "eth1") in a.routes(6)
+    runtime.check(second, a, ifname="eth1")
+
+
 @pytest.mark.ours("enabledad came later")
 def test_duplicate_address_detection(runtime, a):
     """With enabledad, ADD returns when detection has ended, and the address is good."""

@@ -42,7 +42,8 @@ import Testing
 
     @Test(arguments: [
         (#"{"hairpinMode":true,"promiscMode":true}"#, 7, "hairpinMode"), (#"{"mtu":"1500"}"#, 6, "mtu"), (#"{"mtu":-1}"#, 7, "mtu"),
-        (#"{"isGateway":1}"#, 6, "isGateway"), (#"{"bridge":"a-name-that-is-too-long"}"#, 4, "too long"), (#"{"bridge":"a/b"}"#, 4, "a/b"),
+        (#"{"isGateway":1}"#, 6, "isGateway"), (#"{"bridge":"a-name-that-is-too-long"}"#, 7, "too long"),
+        (#"{"bridge":"a/b"}"#, 7, "bridge: "),
         (#"{"vlan":5}"#, 2, "vlan: 5"), (#"{"vlanTrunk":[{"id":3}]}"#, 2, "vlanTrunk"), (#"{"macspoofchk":true}"#, 2, "macspoofchk: true"),
         (#"{"ipMasq":true,"ipMasqBackend":"iptables"}"#, 2, "ipMasqBackend"), (#"{"ipMasq":true,"ipMasqBackend":"x"}"#, 7, "ipMasqBackend"),
         (#"{"disableContainerInterface":true,"ipam":{"type":"host-local"}}"#, 7, "disableContainerInterface"), (#"{"ipam":[]}"#, 6, "ipam"),

@@ -68,7 +68,7 @@ import Testing
         let link = LinkInfo(NetlinkReply(type: 16, payload: [1, 2, 3]))
         #expect(link.index == 0 && link.name == "" && link.kind == nil && !link.isUp)
         #expect(AddressInfo(NetlinkReply(type: 20, payload: [2, 16])) == nil)
-        #expect(RouteInfo(NetlinkReply(type: 24, payload: [])) == nil)
+        #expect(RouteInfo.list(NetlinkReply(type: 24, payload: [])).isEmpty)
     }
 
     @Test func aLinkIsRead() {
@@ -86,6 +86,18 @@ import Testing
         let link = LinkInfo(NetlinkReply(type: 16, payload: message.bytes.dropFirst(16)))
         #expect(link.index == 9 && link.name == "veth0" && link.kind == "veth" && link.mac?.text == "0a:58:0a:01:00:05")
         #expect(link.mtu == 1400 && link.master == 3 && link.isUp && link.isOperational && link.hairpin == true && link.isolated == nil)
+    }
+
+    @Test func aRouteWithSeveralNextHopsIsSeveral() {
+        var message = NetlinkMessage(type: UInt16(RTM_NEWROUTE))
+        message.appendRouteHeader(family: UInt8(AF_INET6), adding: true)
+        let hop: (UInt8, UInt8) -> [UInt8] = { index, last in
+            [28, 0, 0, 0, index, 0, 0, 0, 20, 0, 5, 0, 0xfd] + [UInt8](repeating: 0, count: 14) + [last]
+        }
+        message.attribute(Int32(RTA_MULTIPATH.rawValue), bytes: hop(3, 1) + hop(4, 2) + [255, 0, 0, 0, 0, 0, 0, 0])
+        let routes = RouteInfo.list(NetlinkReply(type: UInt16(RTM_NEWROUTE), payload: message.bytes.dropFirst(16)))
+        #expect(routes.map { $0.link } == [3, 4] && routes.map { $0.gateway?.text } == ["fd00::1", "fd00::2"])
+        #expect(routes.allSatisfy { $0.destination == .everything(.v6) })
     }
 
     @Test func errorsSayWhatWasDone() {
