@@ -58,8 +58,15 @@ struct Subprocess {
         let arguments = CStringArray([path])
         let variables = CStringArray(environment)
         var pid: pid_t = 0
-        let error = posix_spawn(&pid, path, &actions, nil, arguments.pointer, variables.pointer)
-        if error != 0 { throw Errno(rawValue: error) }
+        var wait = 10
+        while true {
+            let error = Errno(rawValue: posix_spawn(&pid, path, &actions, nil, arguments.pointer, variables.pointer))
+            if error.rawValue == 0 { break }
+            // Someone is still writing the file, as while a plugin is upgraded. Nothing tells when that has ended: 0.6 s of patience.
+            guard error == .textBusy, wait <= 320 else { throw error }
+            usleep(useconds_t(wait * 1000))
+            wait *= 2
+        }
         return pid
     }
 

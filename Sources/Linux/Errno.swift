@@ -28,6 +28,8 @@ public struct Errno: Error, RawRepresentable, Equatable, Sendable {
     public static let noDevice = Errno(rawValue: ENODEV)
     /// ENOTDIR.
     public static let notDirectory = Errno(rawValue: ENOTDIR)
+    /// ETXTBSY.
+    public static let textBusy = Errno(rawValue: ETXTBSY)
     /// EINVAL.
     public static let invalid = Errno(rawValue: EINVAL)
     /// EACCES.

@@ -46,6 +46,27 @@ import Testing
         kill(child, SIGKILL)
     }
 
+    /// A file that is open for writing can't be run: ETXTBSY, until it is closed.
+    @Test func aFileThatIsBeingWrittenIsWaitedFor() throws {
+        var template = Array("/tmp/catena-busy-XXXXXX".utf8CString)
+        let directory = String(cString: try #require(mkdtemp(&template)))
+        let path = "\(directory)/true"
+        defer {
+            unlink(path)
+            rmdir(directory)
+        }
+        try File.replace(path, with: try File.read("/bin/true"), mode: 0o755)
+        // Held open for writing by a process that ends after a while.
+        let holder = "#!/bin/sh\nexec 3>>\(path)\nsleep 0.1 3>&3 >/dev/null 2>&1 &\n"
+        try File.replace("\(directory)/hold", with: Array(holder.utf8), mode: 0o755)
+        defer { unlink("\(directory)/hold") }
+        _ = try Subprocess.run("\(directory)/hold", environment: ["PATH=/usr/bin:/bin"], input: "", timeoutMilliseconds: 5000)
+        #expect(try Subprocess.run(path, environment: [], input: "", timeoutMilliseconds: 5000).status == 0)
+        let writer = try FileDescriptor.open(path, O_WRONLY)
+        #expect(throws: Subprocess.Failure.self) { try Subprocess.run(path, environment: [], input: "", timeoutMilliseconds: 5000) }
+        _ = writer.rawValue
+    }
+
     @Test func aMissingFileIsAnError() {
         #expect(throws: Subprocess.Failure.self) {
             try Subprocess.run("/nonexistent/plugin", environment: [], input: "", timeoutMilliseconds: 1000)
