@@ -81,7 +81,13 @@ enum Bridge {
             try NftMasquerade.collect(call)
             try call.commitNft()
         } catch { failure = error }
-        if let ipam = config.ipam { try call.delegate(ipam.type, .gc) }
+        do throws(CNIError) {
+            if let ipam = config.ipam { try call.delegate(ipam.type, .gc) }
+        } catch let second {
+            guard var both = failure else { throw second }
+            both.details = [both.details, second.text].filter { !$0.isEmpty }.joined(separator: "; ")
+            throw both
+        }
         if let failure { throw failure }
     }
 

@@ -54,6 +54,11 @@ public struct CNIError: Error, Equatable, Sendable {
     /// A failure of the general kind, code 999.
     public init(_ message: String, details: String = "") { self.init(.internalFailure, message, details: details) }
 
+    /// Whether it is the configuration or the environment that is wrong: the same call again fails again.
+    public var blamesConfiguration: Bool {
+        [.incompatibleVersion, .unsupportedField, .invalidEnvironment, .decodingFailure, .invalidConfiguration].contains(code)
+    }
+
     /// The same error with words in front of the message: where it happened.
     public func prefixed(_ prefix: String) -> CNIError { CNIError(code, "\(prefix): \(message)", details: details) }
 

@@ -7,6 +7,7 @@ import ModuleABI
 import Namespace
 import Netlink
 import Nftables
+import State
 
 /// Runs a chain of plugins in this process: modules through the C ABI, the rest as executables.
 ///
@@ -14,6 +15,7 @@ import Nftables
 public final class ChainEngine {
     private let directories: ModuleDirectories
     private let isChain: Bool
+    private let records: AttachmentRecords?
     private let hostTable = HostTable()
     private var opened: [(type: String, module: LoadedModule)] = []
     private var namespaces = NamespaceSockets()
@@ -26,21 +28,67 @@ public final class ChainEngine {
     ///   - log: where lines of the engine and of modules go.
     ///   - isChain: false where the program runs as one plugin: its errors are then not prefixed with the plugin's name, and DEL after a
     ///     failed ADD is the runtime's business, as it is with any plugin.
-    public init(directories: ModuleDirectories, log: Logger, isChain: Bool) {
+    ///   - records: where attachments are recorded; nil for nowhere.
+    public init(directories: ModuleDirectories, log: Logger, isChain: Bool, records: AttachmentRecords?) {
         self.directories = directories
+        self.records = records
         self.log = log
         self.isChain = isChain
     }
 
+    /// Whether there is a record of the request's attachment: DEL then needs no configuration.
+    public func hasRecord(of request: ChainRequest) -> Bool {
+        records?.read(network: request.network, request.attachment) != nil
+    }
+
     /// Runs the request. ADD returns the chain's result, the other operations nil.
     public func run(_ request: ChainRequest) throws(CNIError) -> CNIResult? {
+        if request.operation.hasAttachment { try checkNamespace(request) }
+        switch request.operation {
+        case .add:
+            return try run(request, recorded: try recorded(request))
+        case .del:
+            let recorded = try recorded(request)
+            let deletion = recorded?.deletion(request) ?? request
+            _ = try run(deletion, recorded: recorded)
+            try recorded?.remove(deletion.plugins)
+        case .check: _ = try run(request, recorded: nil)
+        case .gc: try collect(request)
+        case .status: try status(request)
+        }
+        return nil
+    }
+
+    private func recorded(_ request: ChainRequest) throws(CNIError) -> RecordedAttachment? {
+        guard let records else { return nil }
+        return try RecordedAttachment(records, request)
+    }
+
+    /// Refuses a CNI_NETNS that is this process's own, unless CNI_NETNS_OVERRIDE allows it: a plugin would work on the host itself. DEL
+    /// then still gives back what it can without a namespace, addresses above all, before it fails.
+    private func checkNamespace(_ request: ChainRequest) throws(CNIError) {
+        guard request.operation != .check, NetworkNamespace.isCurrent(request.netns) else { return }
+        let override = (Environment.value("CNI_NETNS_OVERRIDE") ?? "").lowercased()
+        if override == "1" || override == "true" { return }
+        var error = CNIError(
+            .invalidNetns, "plugin's netns and netns from CNI_NETNS should not be the same",
+            details: "CNI_NETNS \(request.netns) is the host's own network namespace; CNI_NETNS_OVERRIDE=1 allows it")
+        if request.operation == .del {
+            var without = request
+            without.netns = ""
+            do throws(CNIError) { _ = try run(without) } catch let second { error.details += "; \(second.text)" }
+        }
+        throw error
+    }
+
+    private func run(_ request: ChainRequest, recorded: RecordedAttachment?) throws(CNIError) -> CNIResult? {
         transaction.removeAll()
         let steps = try request.plugins.map { (plugin) throws(CNIError) in try step(for: plugin, path: request.path) }
         let namespace = try openNamespace(request, steps)
         namespaces = NamespaceSockets(container: namespace)
         let call = ChainCall(request: request, netnsDescriptor: namespace?.fd ?? -1)
         switch request.operation {
-        case .add: return try add(steps, call)
+        case .add: return try add(steps, call, recorded)
         case .del: try del(steps, call)
         case .check: for step in steps { _ = try run(step, call, .check, request.previousResult) }
         case .gc: try collect(steps, call)
@@ -57,7 +105,8 @@ public final class ChainEngine {
         do throws(CNIError) {
             namespace = try NetworkNamespace.open(request.netns)
         } catch {
-            if steps.contains(where: { $0.makesInterface }) { throw error }
+            if request.operation != .del && steps.contains(where: { $0.makesInterface }) { throw error }
+            log.write(.warning, request.fields, "\(error.text): it counts as gone")
             return nil
         }
         if namespace == nil && (request.operation == .add || request.operation == .check) && steps.contains(where: { $0.makesInterface }) {
@@ -69,8 +118,9 @@ public final class ChainEngine {
     // MARK: Operations
 
     /// Runs the plugins in order. When one fails, it and those before it are undone in reverse order, and queued nftables commands dropped.
-    private func add(_ steps: [Step], _ call: ChainCall) throws(CNIError) -> CNIResult {
+    private func add(_ steps: [Step], _ call: ChainCall, _ recorded: RecordedAttachment?) throws(CNIError) -> CNIResult {
         try requireFreeInterface(steps, call)
+        try recorded?.begin(call.request)
         var result = call.request.previousResult
         var done = 0
         do throws(CNIError) {
@@ -83,7 +133,17 @@ public final class ChainEngine {
             try commit()
         } catch {
             transaction.removeAll()
-            throw undo(steps.prefix(isChain ? done + 1 : done), call, result, after: error)
+            let (left, retry) = undo(steps.prefix(isChain ? done + 1 : done), call, result)
+            if !retry {
+                do throws(CNIError) { try recorded?.abandon() } catch { log.write(.warning, call.request.fields, error.text) }
+            }
+            throw CNIError(error.code, error.message, details: ([error.details] + left).filter { !$0.isEmpty }.joined(separator: "; "))
+        }
+        do throws(CNIError) {
+            try recorded?.complete(result ?? CNIResult())
+        } catch {
+            // The attachment is there, and DEL knows its plugins: only their result is not kept.
+            log.write(.warning, call.request.fields, error.text)
         }
         return result ?? CNIResult()
     }
@@ -106,19 +166,26 @@ public final class ChainEngine {
         }
     }
 
-    /// Runs DEL of the steps in reverse order, and returns the error with what could not be undone.
-    private func undo(_ steps: ArraySlice<Step>, _ call: ChainCall, _ result: CNIResult?, after error: CNIError) -> CNIError {
+    /// Runs DEL of the steps in reverse order, and returns what could not be undone, and whether a DEL of the same configuration could
+    /// do better later: not where the configuration itself is what fails.
+    private func undo(_ steps: ArraySlice<Step>, _ call: ChainCall, _ result: CNIResult?) -> (left: [String], retry: Bool) {
         var left: [String] = []
+        var retry = false
         for step in steps.reversed() {
             do throws(CNIError) {
                 _ = try run(step, call, .del, result)
             } catch {
                 left.append("undo of \(step.plugin.type) failed, something of it may be left: \(error.text)")
+                retry = retry || !error.blamesConfiguration
             }
         }
-        do throws(CNIError) { try commit() } catch { left.append("undo failed, nftables elements may be left: \(error.text)") }
-        if left.isEmpty { return error }
-        return CNIError(error.code, error.message, details: ([error.details] + left).filter { !$0.isEmpty }.joined(separator: "; "))
+        do throws(CNIError) {
+            try commit()
+        } catch {
+            left.append("undo failed, nftables elements may be left: \(error.text)")
+            retry = true
+        }
+        return (left, retry)
     }
 
     /// Runs the plugins in reverse order, and stops at the first that fails, as runtimes do: what the others hold (addresses, above all)
@@ -137,7 +204,49 @@ public final class ChainEngine {
         if let failure { throw failure }
     }
 
-    /// Runs GC of every plugin, also past failures, which are reported together. CNI 1.1.0, section 2 "GC".
+    /// Asks every plugin whether it is ready. What is no CNI code of STATUS becomes one: the chain is not available.
+    private func status(_ request: ChainRequest) throws(CNIError) {
+        do throws(CNIError) {
+            _ = try run(request, recorded: nil)
+        } catch {
+            throw error.code == .internalFailure ? CNIError(.notAvailable, error.message, details: error.details) : error
+        }
+    }
+
+    /// Undoes recorded attachments that are not in use, by DEL, which also plugins without GC have; then runs GC of every plugin. All is
+    /// tried, and the failures are reported together. CNI 1.1.0, section 2 "GC".
+    private func collect(_ request: ChainRequest) throws(CNIError) {
+        if request.validAttachments == nil {
+            log.write(.warning, request.fields, "GC without the attachments in use (cni.dev/valid-attachments): modules remove nothing")
+        }
+        var failures = deleteUnused(request)
+        do throws(CNIError) { _ = try run(request, recorded: nil) } catch { failures.append(error) }
+        try ChainEngine.report(failures)
+    }
+
+    private func deleteUnused(_ request: ChainRequest) -> [CNIError] {
+        guard let records, let valid = request.validAttachments else { return [] }
+        var failures: [CNIError] = []
+        for record in records.records(network: request.network) where !valid.contains(record.attachment) {
+            // Without the namespace: its path may lead to another container's by now.
+            let deletion = ChainRequest(
+                operation: .del, network: request.network, cniVersion: request.cniVersion, containerID: record.attachment.containerID,
+                interfaceName: record.attachment.interfaceName, path: request.path, plugins: [])
+            do throws(CNIError) {
+                for _ in record.chains { _ = try run(deletion) }
+            } catch {
+                failures.append(error.prefixed("DEL of \(record.attachment.containerID) \(record.attachment.interfaceName)"))
+            }
+        }
+        return failures
+    }
+
+    private static func report(_ failures: [CNIError]) throws(CNIError) {
+        guard let first = failures.first else { return }
+        let rest = failures.dropFirst().map { $0.text }
+        throw CNIError(first.code, first.message, details: ([first.details] + rest).filter { !$0.isEmpty }.joined(separator: "; "))
+    }
+
     private func collect(_ steps: [Step], _ call: ChainCall) throws(CNIError) {
         var failures: [CNIError] = []
         for step in steps {
@@ -149,9 +258,7 @@ public final class ChainEngine {
                 failures.append(error)
             }
         }
-        guard let first = failures.first else { return }
-        let rest = failures.dropFirst().map { $0.text }
-        throw CNIError(first.code, first.message, details: ([first.details] + rest).filter { !$0.isEmpty }.joined(separator: "; "))
+        try ChainEngine.report(failures)
     }
 
     // MARK: One plugin
@@ -179,12 +286,8 @@ public final class ChainEngine {
     /// Runs one operation of one plugin. ADD returns its result.
     private func run(_ step: Step, _ call: ChainCall, _ operation: Operation, _ previous: CNIResult?) throws(CNIError) -> CNIResult? {
         let began = Clock.microseconds
-        var outcome = "ok"
-        defer {
-            log.write(
-                .info, "\(call.request.context) plugin=\(step.plugin.type)",
-                "\(operation.command) \(step.kind) \(Clock.microseconds - began)us \(outcome)")
-        }
+        var failure: CNIError?
+        defer { note(step, call, operation, microseconds: Clock.microseconds - began, failure) }
         do throws(CNIError) {
             switch step.executor {
             case .module(let module):
@@ -193,20 +296,35 @@ public final class ChainEngine {
             case .executable(let file):
                 // The executable may read what the modules before it have made.
                 try commit()
-                return try ExecutablePlugin(file: file, plugin: step.plugin).run(operation, call.request, previous: previous)
+                return try ExecutablePlugin(file: file, plugin: step.plugin, log: log, lockMarker: lockMarker(call.request))
+                    .run(operation, call.request, previous: previous)
             }
         } catch {
-            outcome = "failed: \(error.text)"
+            failure = error
             throw isChain ? error.prefixed(step.plugin.type) : error
         }
     }
 
+    /// One line a step.
+    private func note(_ step: Step, _ call: ChainCall, _ operation: Operation, microseconds: Int, _ failure: CNIError?) {
+        log.write(
+            failure == nil ? .info : .warning,
+            call.request.fields + [
+                LogField("plugin", step.plugin.type), LogField("verb", operation.command), LogField("run", step.kind),
+                LogField("us", "\(microseconds)"), LogField("outcome", failure == nil ? "ok" : "failed"),
+            ], failure?.text ?? "")
+    }
+
+    private func lockMarker(_ request: ChainRequest) -> String? {
+        guard let records, !request.containerID.isEmpty else { return nil }
+        return RecordedAttachment.marker(records, request)
+    }
+
     private func runModule(_ module: LoadedModule, _ invocation: ModuleInvocation) throws(CNIError) -> CNIResult? {
-        guard module.versions.contains(invocation.call.request.cniVersion) else {
-            throw CNIError(
-                .incompatibleVersion, "incompatible CNI versions",
-                details: "config is \"\(invocation.call.request.cniVersion)\", plugin supports \(module.versions.joined(separator: ", "))")
-        }
+        let operation = invocation.operation
+        if operation == .gc && invocation.call.request.validAttachments == nil { return nil }
+        invocation.cniVersion = try module.version(for: invocation.cniVersion)
+        if let version = CNIVersion(invocation.cniVersion), version < operation.since { return nil }
         guard let function = module.function(invocation.operation) else { return nil }
         let status = hostTable.call(function, invocation)
         if status != CATENA_OK {
@@ -221,7 +339,7 @@ public final class ChainEngine {
     func delegate(_ type: String, _ operation: Operation, config: JSONObject?, from caller: ModuleInvocation) throws(CNIError) -> CNIResult?
     {
         guard Names.isPluginType(type) else { throw CNIError(.invalidConfiguration, "\"\(type)\" can't be a plugin's name") }
-        let step = try step(for: ChainPlugin(type: type, config: config ?? caller.plugin.config), path: caller.call.request.path)
+        let step = try step(for: ChainPlugin(type: type, config: config ?? caller.plugin.config, timeoutSeconds: caller.plugin.timeoutSeconds), path: caller.call.request.path)
         do throws(CNIError) {
             return try run(step, caller.call, operation, caller.previous)
         } catch {
@@ -234,7 +352,7 @@ public final class ChainEngine {
         do throws(CNIError) {
             _ = try run(step, caller.call, .del, caller.previous)
         } catch let second {
-            log.write(.warning, caller.call.request.context, "DEL of \(step.plugin.type) after its ADD failed: \(second.text)")
+            log.write(.warning, caller.call.request.fields, "DEL of \(step.plugin.type) after its ADD failed: \(second.text)")
         }
         throw error
     }

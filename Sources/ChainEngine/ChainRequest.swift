@@ -7,11 +7,17 @@ public struct ChainPlugin: Sendable {
     public let type: String
     /// The configuration, with `name`, `cniVersion`, `runtimeConfig` and `args` as the plugin is to see them, without `prevResult`.
     public let config: JSONObject
+    /// How long it may take as an executable.
+    public let timeoutSeconds: Int
+
+    /// The limit where no configuration sets one.
+    public static let standardTimeoutSeconds = 60
 
     /// Makes one of these parts.
-    public init(type: String, config: JSONObject) {
+    public init(type: String, config: JSONObject, timeoutSeconds: Int = ChainPlugin.standardTimeoutSeconds) {
         self.type = type
         self.config = config
+        self.timeoutSeconds = timeoutSeconds
     }
 }
 
@@ -60,5 +66,13 @@ public struct ChainRequest: Sendable {
     }
 
     /// Whose request this is, for the log.
-    var context: String { "net=\(network) container=\(containerID) ifname=\(interfaceName)" }
+    public var fields: [LogField] {
+        var fields = [LogField("net", network)]
+        if !containerID.isEmpty { fields.append(LogField("container", containerID)) }
+        if !interfaceName.isEmpty { fields.append(LogField("ifname", interfaceName)) }
+        return fields
+    }
+
+    /// This attachment's identity.
+    public var attachment: Attachment { Attachment(containerID: containerID, interfaceName: interfaceName) }
 }

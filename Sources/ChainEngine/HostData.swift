@@ -27,7 +27,7 @@ final class HostData {
 
     func log(_ level: UInt32, _ message: String) {
         invocation.engine.log.write(
-            Logger.Level(rawValue: level) ?? .error, "\(invocation.call.request.context) plugin=\(invocation.plugin.type)", message)
+            Logger.Level(rawValue: level) ?? .error, invocation.call.request.fields + [LogField("plugin", invocation.plugin.type)], message)
     }
 
     func fail(_ error: CNIError) -> Int32 {

@@ -38,8 +38,10 @@ final class HostTable {
         raw.netns = arena.string(request.netns)
         raw.args = arena.string(request.arguments)
         raw.path = arena.string(request.path)
-        raw.cni_version = arena.string(request.cniVersion)
-        raw.config = arena.string(JSON.object(invocation.plugin.config).text())
+        raw.cni_version = arena.string(invocation.cniVersion)
+        var config = invocation.plugin.config
+        config["cniVersion"] = .string(invocation.cniVersion)
+        raw.config = arena.string(JSON.object(config).text())
         if let previous = invocation.previous { raw.prev_result = ResultStructs.write(previous, into: arena) }
         if invocation.operation == .gc {
             let valid = request.validAttachments ?? []

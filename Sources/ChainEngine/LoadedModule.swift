@@ -59,6 +59,22 @@ public struct LoadedModule {
         return versions
     }
 
+    /// The version to tell the module for a configuration of `version`: that one, else the newest older one that it serves; results are
+    /// structs of all versions, which the host converts.
+    func version(for version: String) throws(CNIError) -> String {
+        let served = versions
+        if served.contains(version) { return version }
+        var best: CNIVersion?
+        for text in served {
+            guard let own = CNIVersion(text), let limit = CNIVersion(version), own < limit else { continue }
+            if best.map({ $0 < own }) ?? true { best = own }
+        }
+        if let best { return best.text }
+        throw CNIError(
+            .incompatibleVersion, "incompatible CNI versions",
+            details: "config is \"\(version)\", plugin supports \(served.joined(separator: ", "))")
+    }
+
     /// The module's own version.
     public var version: String { String(cString: table.pointee.version) }
 

@@ -20,6 +20,8 @@ final class ModuleInvocation {
     let plugin: ChainPlugin
     let operation: Operation
     let previous: CNIResult?
+    /// The version that the module is told: the configuration's, or an older one where it does not serve that.
+    var cniVersion: String
     /// Freed when the call has ended: what the module was handed.
     let arena = Arena()
     /// What the module stated by set_result.
@@ -33,5 +35,6 @@ final class ModuleInvocation {
         self.plugin = plugin
         self.operation = operation
         self.previous = previous
+        cniVersion = call.request.cniVersion
     }
 }

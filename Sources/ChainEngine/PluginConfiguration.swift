@@ -10,8 +10,10 @@ public enum PluginConfiguration {
     ///   - place: the key they stand under, for errors.
     ///   - capabilityArguments: what the runtime offers; a plugin gets what it declares under `capabilities`.
     ///   - args: the `args` that plugins without their own get.
+    ///   - timeoutSeconds: how long plugins without their own limit may take as executables.
     public static func plugins(
-        _ entries: [JSON], place: String, network: String, cniVersion: String, capabilityArguments: JSONObject, args: JSON?
+        _ entries: [JSON], place: String, network: String, cniVersion: String, capabilityArguments: JSONObject, args: JSON?,
+        timeoutSeconds: Int = ChainPlugin.standardTimeoutSeconds
     ) throws(CNIError) -> [ChainPlugin] {
         guard !entries.isEmpty else { throw CNIError(.invalidConfiguration, "\(place): there is no plugin in the list") }
         var plugins: [ChainPlugin] = []
@@ -21,14 +23,23 @@ public enum PluginConfiguration {
             }
             let reader = ConfigReader(object, at: "\(place)[\(index)]")
             let type = try pluginType(reader)
+            let timeout = try PluginConfiguration.timeoutSeconds(try reader.object("catena")) ?? timeoutSeconds
             var config = object
+            config["catena"] = nil
             config["name"] = .string(network)
             config["cniVersion"] = .string(cniVersion)
             if let runtime = try runtimeConfig(reader, capabilityArguments) { config["runtimeConfig"] = .object(runtime) }
             if let args, config["args"] == nil { config["args"] = args }
-            plugins.append(ChainPlugin(type: type, config: config))
+            plugins.append(ChainPlugin(type: type, config: config, timeoutSeconds: timeout))
         }
         return plugins
+    }
+
+    /// The key `timeout`, in seconds, of an object that may hold it; nil where it does not.
+    public static func timeoutSeconds(_ reader: ConfigReader?) throws(CNIError) -> Int? {
+        guard let reader, let seconds = try reader.integer("timeout") else { return nil }
+        guard (1...86400).contains(seconds) else { throw reader.invalid("timeout", "expected 1 to 86400 seconds, found \(seconds)") }
+        return seconds
     }
 
     /// The plugin's `type`: there, and a plain name.

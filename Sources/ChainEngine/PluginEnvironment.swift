@@ -20,14 +20,27 @@ struct PluginEnvironment {
         path = value("CNI_PATH")
         var missing: [String] = []
         if operation.hasAttachment {
-            if containerID.isEmpty { missing.append("CNI_CONTAINERID") } else { try Names.checkContainerID(containerID) }
+            if containerID.isEmpty {
+                missing.append("CNI_CONTAINERID")
+            } else {
+                try PluginEnvironment.check("CNI_CONTAINERID") { () throws(CNIError) in try Names.checkContainerID(containerID) }
+            }
             if netns.isEmpty && operation != .del { missing.append("CNI_NETNS") }
-            if interfaceName.isEmpty { missing.append("CNI_IFNAME") } else { try Names.checkInterface(interfaceName) }
+            if interfaceName.isEmpty {
+                missing.append("CNI_IFNAME")
+            } else {
+                try PluginEnvironment.check("CNI_IFNAME") { () throws(CNIError) in try Names.checkInterface(interfaceName) }
+            }
         }
         if path.isEmpty { missing.append("CNI_PATH") }
         if !missing.isEmpty {
             throw CNIError(.invalidEnvironment, "required env variables [\(missing.joined(separator: ","))] missing")
         }
+    }
+
+    /// An invalid value's error names the variable. CNI 1.1.0, section 5 "Error", code 4.
+    private static func check(_ variable: String, _ body: () throws(CNIError) -> Void) throws(CNIError) {
+        do throws(CNIError) { try body() } catch { throw error.prefixed(variable) }
     }
 }
 

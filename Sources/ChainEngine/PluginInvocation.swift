@@ -2,7 +2,6 @@ import CLinux
 import CNI
 import JSON
 import Linux
-import Namespace
 
 /// What a runtime asks of this process as a CNI plugin: the environment and standard input, read and checked.
 ///
@@ -28,7 +27,9 @@ public struct PluginInvocation {
     public let cniVersion: String
 
     /// Reads the environment and standard input for `operation`.
-    public init(_ operation: Operation) throws(CNIError) {
+    ///
+    /// - Parameter versionKnown: gets the configuration's version as soon as it is read: an error object holds it.
+    public init(_ operation: Operation, versionKnown: (String) -> Void) throws(CNIError) {
         let environment = try PluginEnvironment(operation)
         self.operation = operation
         containerID = environment.containerID
@@ -41,6 +42,7 @@ public struct PluginInvocation {
         network = input.network
         let version = try config.string("cniVersion") ?? ""
         cniVersion = version.isEmpty ? "0.1.0" : version
+        versionKnown(cniVersion)
         try checkVersion()
     }
 
@@ -59,19 +61,6 @@ public struct PluginInvocation {
         }
     }
 
-    /// Refuses a CNI_NETNS that is this process's own, unless CNI_NETNS_OVERRIDE allows it: a plugin would work on the host itself.
-    /// A path that can't be opened is another check's matter.
-    public func checkNamespace() throws(CNIError) {
-        guard operation == .add || operation == .del else { return }
-        let override = (Environment.value("CNI_NETNS_OVERRIDE") ?? "").lowercased()
-        if override == "1" || override == "true" { return }
-        if NetworkNamespace.isCurrent(netns) {
-            throw CNIError(
-                .invalidNetns, "plugin's netns and netns from CNI_NETNS should not be the same",
-                details: "CNI_NETNS \(netns) is the host's own network namespace; CNI_NETNS_OVERRIDE=1 allows it")
-        }
-    }
-
     /// The request of this invocation for a chain of these plugins.
     public func request(plugins: [ChainPlugin]) throws(CNIError) -> ChainRequest {
         let attached = operation.hasAttachment
@@ -87,7 +76,8 @@ public struct PluginInvocation {
             return try previousResult()
         } catch {
             guard operation == .del else { throw error }
-            Logger.fromEnvironment.write(.warning, "net=\(network) container=\(containerID) ifname=\(interfaceName)", error.text)
+            Logger.fromEnvironment.write(
+                .warning, [LogField("net", network), LogField("container", containerID), LogField("ifname", interfaceName)], error.text)
             return nil
         }
     }
@@ -109,14 +99,12 @@ public struct PluginInvocation {
         }
     }
 
-    /// GC: the attachments in use. The key is required: without it, everything would be taken for leftovers.
+    /// GC: the attachments in use; nil where the runtime did not say (`cnitool gc` does not): then nothing may be taken for a leftover.
     func validAttachments() throws(CNIError) -> [Attachment]? {
         guard operation == .gc else { return nil }
         let key = "cni.dev/valid-attachments"
         let present = config.object[key] != nil ? key : "cni.dev/attachments"
-        guard config.object[present] != nil else {
-            throw CNIError(.invalidConfiguration, "\(key): is missing: GC needs the list of attachments that are in use")
-        }
+        guard config.object[present] != nil else { return nil }
         var attachments: [Attachment] = []
         for item in try config.objects(present) {
             attachments.append(

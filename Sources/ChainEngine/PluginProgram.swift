@@ -26,9 +26,7 @@ public enum PluginProgram {
                 _ = try PluginInput()
                 throw CNIError(.invalidEnvironment, "unknown CNI_COMMAND: \(command)")
             }
-            let invocation = try PluginInvocation(operation)
-            version = invocation.cniVersion
-            try invocation.checkNamespace()
+            let invocation = try PluginInvocation(operation) { version = $0 }
             if let result = try body(invocation) {
                 try write(try ResultFormat.encode(result, version: invocation.cniVersion).text(indented: true))
             }

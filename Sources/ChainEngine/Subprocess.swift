@@ -17,7 +17,8 @@ struct Subprocess {
     /// Why there is no outcome.
     enum Failure: Error {
         case start(Errno)
-        case timeout
+        /// It was killed; what it had written to standard error.
+        case timeout([UInt8])
         case outputTooLong
     }
 
@@ -29,6 +30,7 @@ struct Subprocess {
     ///   - environment: all variables, `NAME=value`.
     ///   - timeoutMilliseconds: after that it is killed.
     static func run(_ path: String, environment: [String], input: String, timeoutMilliseconds: Int) throws(Failure) -> Outcome {
+        var errors: [UInt8] = []
         do throws(Errno) {
             // Standard input is a file in memory: no writing to a pipe that nobody reads, no SIGPIPE.
             let stdin = FileDescriptor(owning: memfd_create("cni-stdin", UInt32(MFD_CLOEXEC)))
@@ -40,9 +42,10 @@ struct Subprocess {
             let pid = try spawn(path, environment, stdin.rawValue, stdout.writeEnd, stderr.writeEnd)
             stdout.closeWriteEnd()
             stderr.closeWriteEnd()
+            defer { errors = stderr.bytes }
             return try collect(pid, stdout, stderr, deadline: Clock.milliseconds + timeoutMilliseconds)
         } catch {
-            throw error == .timedOut ? .timeout : error == .fileTooLarge ? .outputTooLong : .start(error)
+            throw error == .timedOut ? .timeout(errors) : error == .fileTooLarge ? .outputTooLong : .start(error)
         }
     }
 
@@ -55,12 +58,17 @@ struct Subprocess {
         posix_spawn_file_actions_adddup2(&actions, input, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, errors, 2)
+        // A process group of its own: what it has started is killed with it.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
         let arguments = CStringArray([path])
         let variables = CStringArray(environment)
         var pid: pid_t = 0
         var wait = 10
         while true {
-            let error = Errno(rawValue: posix_spawn(&pid, path, &actions, nil, arguments.pointer, variables.pointer))
+            let error = Errno(rawValue: posix_spawn(&pid, path, &actions, &attributes, arguments.pointer, variables.pointer))
             if error.rawValue == 0 { break }
             // Someone is still writing the file, as while a plugin is upgraded. Nothing tells when that has ended: 0.6 s of patience.
             guard error == .textBusy, wait <= 320 else { throw error }
@@ -91,7 +99,10 @@ struct Subprocess {
             if polled[1].revents != 0 || ended { stderr.drain() }
             if stdout.bytes.count > outputLimit || stderr.bytes.count > outputLimit { failure = .fileTooLarge }
         }
-        if failure != nil { kill(pid, SIGKILL) }
+        if failure != nil {
+            kill(-pid, SIGKILL)
+            kill(pid, SIGKILL)
+        }
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0 && Errno.current == .interrupted {}
         if let failure { throw failure }

@@ -7,7 +7,7 @@ public enum WrapperProgram {
     /// Serves one invocation of the plugin `type` and returns the exit status.
     public static func main(type: String) -> Int32 {
         PluginProgram.run(about: "CNI \(type) plugin \(CatenaVersion.text)") { (invocation) throws(CNIError) in
-            let engine = ChainEngine(directories: .standard, log: .fromEnvironment, isChain: false)
+            let engine = ChainEngine(directories: .standard, log: .fromEnvironment, isChain: false, records: nil)
             guard try engine.module(type) != nil else {
                 throw CNIError(
                     "there is no module \"\(type)\" in \(ModuleDirectories.standard.paths.joined(separator: ":"))",
@@ -15,7 +15,11 @@ public enum WrapperProgram {
             }
             var config = invocation.config.object
             config["prevResult"] = nil
-            return try engine.run(try invocation.request(plugins: [ChainPlugin(type: type, config: config)]))
+            // For plugins that it delegates to.
+            let timeout = try PluginConfiguration.timeoutSeconds(try invocation.config.object("catena"))
+            config["catena"] = nil
+            let plugin = ChainPlugin(type: type, config: config, timeoutSeconds: timeout ?? ChainPlugin.standardTimeoutSeconds)
+            return try engine.run(try invocation.request(plugins: [plugin]))
         }
     }
 }

@@ -20,13 +20,16 @@ public struct ConfigurationDirectory: Sendable {
         var broken = 0
         for kinds in [[".conflist"], [".conf", ".json"]] {
             for file in files where kinds.contains(where: { file.hasSuffix($0) }) {
+                let network: NetworkConfiguration
                 do throws(CNIError) {
-                    let network = try NetworkConfiguration(try read("\(path)/\(file)"))
-                    if network.name == name { return try complete(network) }
+                    network = try NetworkConfiguration(try read("\(path)/\(file)"))
                 } catch {
                     broken += 1
                     warn("\(path)/\(file): \(error.text)")
+                    continue
                 }
+                // A broken file in its folder is an error: the network without that plugin would be another one.
+                if network.name == name { return try complete(network) }
             }
         }
         let any = files.contains { file in [".conflist", ".conf", ".json"].contains { file.hasSuffix($0) } }

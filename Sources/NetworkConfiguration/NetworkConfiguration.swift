@@ -48,11 +48,11 @@ public struct NetworkConfiguration: Sendable {
     /// With `cniVersions` the highest of them, and of `cniVersion`, that is known; without it `cniVersion` as it stands.
     private static func version(_ reader: ConfigReader) throws(CNIError) -> String {
         let single = try reader.string("cniVersion") ?? ""
-        guard reader.has("cniVersions"), let current = CNIVersion(CNIVersion.current) else { return single }
+        guard reader.has("cniVersions") else { return single }
         var best: CNIVersion?
         for text in try reader.strings("cniVersions") + (single.isEmpty ? [] : [single]) {
             guard let version = CNIVersion(text) else { throw reader.invalid("cniVersions", "\"\(text)\" is no version") }
-            if version <= current, best.map({ $0 < version }) ?? true { best = version }
+            if CNIVersion.released.contains(version.text), best.map({ $0 < version }) ?? true { best = version }
         }
         return best?.text ?? single
     }

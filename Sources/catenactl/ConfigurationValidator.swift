@@ -12,7 +12,7 @@ struct ConfigurationValidator {
         var warnings: [String] = []
     }
 
-    private let engine = ChainEngine(directories: .standard, log: .fromEnvironment, isChain: true)
+    private let engine = ChainEngine(directories: .standard, log: .fromEnvironment, isChain: true, records: nil)
     private let pluginPath = RuntimeSession.variable("CNI_PATH", "")
     private var report = Report()
 
@@ -65,6 +65,7 @@ struct ConfigurationValidator {
             _ = try plugin.object("capabilities")
             _ = try plugin.object("args")
             _ = try ResultFormat.decodeDNS(plugin)
+            _ = try PluginConfiguration.timeoutSeconds(try plugin.object("catena"))
             if let ipam = try plugin.object("ipam"), let delegate = try ipam.string("type"), !delegate.isEmpty {
                 try checkPresent(delegate, place: ipam.path("type"))
             }
@@ -81,6 +82,8 @@ struct ConfigurationValidator {
 
     /// The inner chain of the host.
     private mutating func checkHost(_ plugin: ConfigReader, _ network: String) throws(CNIError) {
+        _ = try HostConfiguration.logger(plugin)
+        _ = try PluginConfiguration.timeoutSeconds(plugin)
         if let chain = try plugin.array("chain") {
             if chain.isEmpty { throw plugin.invalid("chain", "there is no plugin in the list") }
             check(chain, place: plugin.path("chain"), network: network)

@@ -2,59 +2,92 @@ import ArgumentParser
 import CNI
 import JSON
 import Linux
+import NetworkConfiguration
 import State
 
 struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List the attachments that are kept in the result cache.",
-        discussion: "These are catenactl's own and those of runtimes built on libcni, which share the cache in /var/lib/cni/results.")
+        abstract: "List the attachments that are known on this machine.",
+        discussion: """
+            These are catenactl's own and those of runtimes built on libcni, which share the cache in /var/lib/cni/results, and those that
+            catena has a record of in \(AttachmentRecords.hostDirectory).
+            """)
 
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
-        let entries = ResultCache().entries()
-        let text = json ? JSON.array(entries.map { .object(List.object($0)) }).text(indented: true) + "\n" : List.table(entries)
+        let attachments = KnownAttachment.all
+        let text = json ? JSON.array(attachments.map { .object($0.object) }).text(indented: true) + "\n" : List.table(attachments)
         try StandardStream.writeOutput(text)
     }
 
-    private static func addresses(_ entry: ResultCache.Entry) -> [String] {
-        guard let json = entry.result, let result = try? ResultFormat.decode(json, defaultVersion: "") else { return [] }
-        return result.ips.map { $0.address.text }
+    private static func table(_ attachments: [KnownAttachment]) -> String {
+        let rows = attachments.map { item in
+            [
+                item.network, item.attachment.containerID, item.attachment.interfaceName, item.addresses.joined(separator: ","),
+                item.plugins.joined(separator: ","), item.netns,
+            ]
+        }
+        return Table.text([["NETWORK", "CONTAINER", "IFNAME", "ADDRESSES", "PLUGINS", "NETNS"]] + rows)
+    }
+}
+
+/// An attachment as the result cache, or catena's record of it, has it.
+private struct KnownAttachment {
+    let network: String
+    let attachment: Attachment
+    let netns: String
+    let addresses: [String]
+    /// The types of the plugins that ran, in the order of ADD; those of catena's chain in its place.
+    let plugins: [String]
+
+    /// All that are known, sorted by network, container and interface.
+    static var all: [KnownAttachment] {
+        let records = AttachmentRecords(directory: AttachmentRecords.hostDirectory)
+        let recorded = records.networks.flatMap { records.records(network: $0) }
+        var found: [KnownAttachment] = []
+        for entry in ResultCache().entries() {
+            let record = recorded.first { $0.network == entry.network && $0.attachment == entry.attachment }
+            found.append(KnownAttachment(entry, record))
+        }
+        for record in recorded where !found.contains(where: { $0.network == record.network && $0.attachment == record.attachment }) {
+            found.append(KnownAttachment(record))
+        }
+        func key(_ item: KnownAttachment) -> [String] { [item.network, item.attachment.containerID, item.attachment.interfaceName] }
+        return found.sorted { key($0).lexicographicallyPrecedes(key($1)) }
     }
 
-    private static func object(_ entry: ResultCache.Entry) -> JSONObject {
+    private init(_ entry: ResultCache.Entry, _ record: AttachmentRecords.Record?) {
+        network = entry.network
+        attachment = entry.attachment
+        netns = entry.netns
+        addresses = KnownAttachment.addresses(entry.result)
+        let configured = KnownAttachment.types((try? NetworkConfiguration(entry.config))?.plugins ?? [])
+        let inner = record.map(KnownAttachment.types) ?? []
+        plugins = configured.flatMap { $0 == "catena" && !inner.isEmpty ? inner : [$0] }
+    }
+
+    private init(_ record: AttachmentRecords.Record) {
+        network = record.network
+        attachment = record.attachment
+        netns = record.netns
+        addresses = KnownAttachment.addresses(record.chains.last?.result)
+        plugins = KnownAttachment.types(record)
+    }
+
+    var object: JSONObject {
         JSONObject([
-            ("network", .string(entry.network)), ("containerID", .string(entry.containerID)), ("ifname", .string(entry.interfaceName)),
-            ("netns", .string(entry.netns)), ("ips", .array(addresses(entry).map { .string($0) })),
+            ("network", .string(network)), ("containerID", .string(attachment.containerID)), ("ifname", .string(attachment.interfaceName)),
+            ("netns", .string(netns)), ("ips", .array(addresses.map { .string($0) })), ("plugins", .array(plugins.map { .string($0) })),
         ])
     }
 
-    private static func table(_ entries: [ResultCache.Entry]) -> String {
-        let rows =
-            [["NETWORK", "CONTAINER", "IFNAME", "ADDRESSES", "NETNS"]]
-            + entries.map { [$0.network, $0.containerID, $0.interfaceName, addresses($0).joined(separator: ","), $0.netns] }
-        return Table.text(rows)
-    }
-}
+    private static func types(_ record: AttachmentRecords.Record) -> [String] { record.chains.flatMap { types($0.plugins) } }
 
-/// Columns for people.
-enum Table {
-    /// Rows of equal length, each column as wide as its widest cell.
-    static func text(_ rows: [[String]]) -> String {
-        guard let header = rows.first else { return "" }
-        let widths = header.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        return rows.map { row in
-            let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
-            return cells.joined(separator: "  ").trimmingSpaces() + "\n"
-        }.joined()
-    }
-}
+    private static func types(_ plugins: [JSON]) -> [String] { plugins.compactMap { $0.object?["type"]?.string } }
 
-extension String {
-    /// Without the spaces at its end.
-    fileprivate func trimmingSpaces() -> String {
-        var text = self[...]
-        while text.last == " " { text = text.dropLast() }
-        return String(text)
+    private static func addresses(_ result: JSON?) -> [String] {
+        guard let result, let decoded = try? ResultFormat.decode(result, defaultVersion: "") else { return [] }
+        return decoded.ips.map { $0.address.text }
     }
 }

@@ -14,7 +14,7 @@ struct ModuleList: ParsableCommand {
 
     func run() throws {
         let directories = ModuleDirectories.standard
-        let engine = ChainEngine(directories: directories, log: .fromEnvironment, isChain: true)
+        let engine = ChainEngine(directories: directories, log: .fromEnvironment, isChain: true, records: nil)
         var rows = [["TYPE", "KIND", "VERSION", "PATH"]]
         for type in directories.types {
             do throws(CNIError) {

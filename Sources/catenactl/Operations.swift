@@ -67,7 +67,10 @@ struct Del: ParsableCommand {
     @OptionGroup var arguments: TargetArguments
 
     func run() throws {
-        try Failure.report { () throws(CNIError) in try RuntimeSession(network: arguments.network).del(try arguments.target()) }
+        try Failure.report { () throws(CNIError) in
+            let target = try arguments.target()
+            try RuntimeSession(network: arguments.network, deleting: target).del(target)
+        }
     }
 }
 
@@ -79,6 +82,7 @@ struct GC: ParsableCommand {
 
     @Argument(help: "The network's name.") var network: String
     @Argument(help: "Not used; cnitool has it too.") var netns: String?
+    @Option(name: [.short, .customLong("ifname")], help: "Not used; cnitool has it too.") var ifname: String?
     @Option(help: "An attachment in use, CONTAINERID/IFNAME. Give it once for each.") var keep: [String] = []
 
     func run() throws {
@@ -100,6 +104,7 @@ struct Status: ParsableCommand {
 
     @Argument(help: "The network's name.") var network: String
     @Argument(help: "Not used; cnitool has it too.") var netns: String?
+    @Option(name: [.short, .customLong("ifname")], help: "Not used; cnitool has it too.") var ifname: String?
 
     func run() throws {
         let session = try Failure.report { () throws(CNIError) in try RuntimeSession(network: network) }

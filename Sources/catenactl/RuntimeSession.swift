@@ -4,6 +4,7 @@ import CNI
 import ChainEngine
 import JSON
 import Linux
+import Namespace
 import NetworkConfiguration
 import State
 
@@ -16,12 +17,19 @@ struct RuntimeSession {
     private let capabilityArguments: JSONObject
     private let pluginPath: String
     private let cache = ResultCache()
-    private let engine = ChainEngine(directories: .standard, log: .fromEnvironment, isChain: true)
+    private let engine = ChainEngine(
+        directories: .standard, log: .fromEnvironment, isChain: true, records: AttachmentRecords(directory: AttachmentRecords.toolDirectory))
 
-    /// Loads the network's configuration.
-    init(network name: String) throws(CNIError) {
+    /// Loads the network's configuration. For an attachment that is to be deleted, the one that was kept at its ADD will do.
+    init(network name: String, deleting target: Target? = nil) throws(CNIError) {
         let directory = ConfigurationDirectory(RuntimeSession.variable("NETCONFPATH", "/etc/cni/net.d"))
-        network = try directory.network(named: name, warn: Failure.warn)
+        do throws(CNIError) {
+            network = try directory.network(named: name, warn: Failure.warn)
+        } catch {
+            guard let target, let kept = cache.read(network: name, target.attachment)?.config, !kept.isEmpty else { throw error }
+            Failure.warn("\(error.text): using the configuration that was kept at ADD")
+            network = try NetworkConfiguration(kept)
+        }
         try Names.checkNetwork(network.name)
         cniVersion = network.cniVersion.isEmpty ? "0.1.0" : network.cniVersion
         guard CNIVersion.released.contains(cniVersion) else {
@@ -58,10 +66,20 @@ struct RuntimeSession {
     func add(_ target: Target) throws(CNIError) -> JSON {
         guard let result = try engine.run(try request(.add, target)) else { return .null }
         let json = try ResultFormat.encode(result, version: cniVersion)
-        try cache.write(
-            ResultCache.Entry(
-                network: network.name, containerID: target.containerID, interfaceName: target.interfaceName, netns: target.netns,
-                arguments: arguments, capabilityArguments: capabilityArguments, config: network.source, result: json))
+        do throws(CNIError) {
+            try cache.write(
+                ResultCache.Entry(
+                    network: network.name, containerID: target.containerID, interfaceName: target.interfaceName, netns: target.netns,
+                    arguments: arguments, capabilityArguments: capabilityArguments, config: network.source, result: json))
+        } catch {
+            // ADD has failed then: what it made has to go.
+            do throws(CNIError) {
+                _ = try engine.run(try request(.del, target, cached: result))
+            } catch let second {
+                throw CNIError(error.code, error.message, details: "undo failed, something may be left: \(second.text)")
+            }
+            throw error
+        }
         return json
     }
 
@@ -98,7 +116,9 @@ struct RuntimeSession {
     }
 
     private func delete(_ entry: ResultCache.Entry) throws(CNIError) {
-        let target = Target(containerID: entry.containerID, netns: entry.netns, interfaceName: entry.interfaceName)
+        // A path that has become the host's own namespace: the container's is gone.
+        let netns = NetworkNamespace.isCurrent(entry.netns) ? "" : entry.netns
+        let target = Target(containerID: entry.containerID, netns: netns, interfaceName: entry.interfaceName)
         var request = try request(.del, target, cached: try? cachedResult(target), offered: entry.capabilityArguments)
         request.arguments = entry.arguments
         _ = try engine.run(request)
@@ -163,9 +183,18 @@ struct Target {
 
     /// The path made absolute; it need not exist.
     static func absolute(_ path: String) -> String {
-        if path.hasPrefix("/") { return path }
+        if path.hasPrefix("/") { return clean(path) }
         guard let directory = getcwd(nil, 0) else { return path }
         defer { free(directory) }
-        return "\(String(cString: directory))/\(path)"
+        return clean("\(String(cString: directory))/\(path)")
+    }
+
+    /// An absolute path without empty parts, `.` and `..`, as Go's filepath.Clean has it: the container ID is made of the text.
+    private static func clean(_ path: String) -> String {
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+        }
+        return "/" + parts.joined(separator: "/")
     }
 }

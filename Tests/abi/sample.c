@@ -74,7 +74,10 @@ static int32_t status(const catena_call *call) {
     return CATENA_OK;
 }
 
-static const char *const versions[] = {"0.4.0", "1.0.0", "1.1.0", NULL};
+#ifndef VERSIONS
+#define VERSIONS "0.4.0", "1.0.0", "1.1.0"
+#endif
+static const char *const versions[] = {VERSIONS, NULL};
 
 CATENA_EXPORT const catena_module *catena_module_entry(uint32_t host_abi_major) {
     static const catena_module module = {

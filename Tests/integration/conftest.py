@@ -134,3 +134,9 @@ def compile_module(stage):
         return target
 
     return compile_module
+
+
+@pytest.fixture
+def lab(host, stage, scratch, compile_module):
+    """A private host with sample modules and stand-in executables."""
+    return harness.Lab(host, scratch, compile_module)

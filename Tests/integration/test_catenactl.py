@@ -70,7 +70,8 @@ def test_list(tool, a):
     tool("add", "net", a.path)
     assert container_id(a.path) in tool("list").stdout
     entry, = json.loads(tool("list", "--json").stdout)
-    assert entry == {"network": "net", "containerID": container_id(a.path), "ifname": "eth0", "netns": a.path, "ips": ["10.1.0.2/24"]}
+    assert entry == {"network": "net", "containerID": container_id(a.path), "ifname": "eth0", "netns": a.path, "ips": ["10.1.0.2/24"],
+        "plugins": ["bridge", "portmap"]}
 
 
 def test_gc(tool, host, a, b):

@@ -30,12 +30,12 @@ def play(host, container, engine, network):
     """Attaches and detaches a container; returns results and states."""
     runtime = Runtime(host, engine)
     seen = [runtime.add(network, container, capabilities={"portMappings": PORTS})]
-    seen.append(host.snapshot().without(files=r"\.catena"))
+    seen.append(host.snapshot().without(files=r"\.catena|^/var/lib/cni/catena/"))
     seen += [sorted(container.addresses("eth0")), sorted(container.routes()), sorted(container.routes(6))]
     if network["cniVersion"] >= "0.4.0":
         runtime.check(network, container)
     runtime.delete(network, container)
-    seen.append(host.snapshot().without(files=r"\.catena"))
+    seen.append(host.snapshot().without(files=r"\.catena|^/var/lib/cni/catena/"))
     return [normalised(value) for value in seen]
 
 

@@ -46,6 +46,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,6 +83,30 @@ static inline int clinux_is_link(mode_t mode) { return S_ISLNK(mode); }
 static inline ssize_t clinux_sendto(
     int fd, const void *bytes, size_t count, int flags, const struct sockaddr *address, socklen_t length) {
     return sendto(fd, bytes, count, flags, address, length);
+}
+
+/// Takes (F_WRLCK) or lets go of (F_UNLCK) a lock on one byte of a file, which belongs to the open file: fcntl(2), "Open file
+/// description locks". Waits until it can be had.
+static inline int clinux_lock_byte(int fd, short type, off_t offset) {
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+    return fcntl(fd, F_OFD_SETLKW, &lock);
+}
+
+/// Sends a datagram to a socket of the file system, unix(7); the number of bytes, or -1.
+static inline ssize_t clinux_send_unix(const char *path, const void *bytes, size_t count) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    ssize_t sent = sendto(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&address, sizeof address);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return sent;
 }
 
 /// The environment of this process, to hand on to an executable plugin.

@@ -243,7 +243,11 @@ class Snapshot:
         self.routes = sorted(describe_route(route) for text in (routes4, routes6) for route in load(text) if counts(route))
         self.rules = [str(sorted(rule.items())) for text in (rules4, rules6) for rule in load(text)]
         self.ruleset = ruleset.strip()
-        self.files = host.files("/var/lib/cni", "/run")
+        # Of catena's own directory the records count: the directories and the lock's file stay.
+        self.files = {
+            name: value for name, value in host.files("/var/lib/cni", "/run").items()
+            if not name.startswith("/var/lib/cni/catena") or (value[1] is not None and not name.endswith("/lock"))
+        }
 
     def state(self):
         """All of it, as plain values."""
