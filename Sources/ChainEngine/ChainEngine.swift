@@ -38,7 +38,8 @@ public final class ChainEngine {
 
     /// Whether there is a record of the request's attachment: DEL then needs no configuration.
     public func hasRecord(of request: ChainRequest) -> Bool {
-        records?.read(network: request.network, request.attachment) != nil
+        guard let records, !RecordedAttachment.isNested(records, request) else { return false }
+        return records.read(network: request.network, request.attachment) != nil
     }
 
     /// Runs the request. ADD returns the chain's result, the other operations nil.
@@ -60,7 +61,7 @@ public final class ChainEngine {
     }
 
     private func recorded(_ request: ChainRequest) throws(CNIError) -> RecordedAttachment? {
-        guard let records else { return nil }
+        guard let records, !RecordedAttachment.isNested(records, request) else { return nil }
         return try RecordedAttachment(records, request)
     }
 

@@ -6,20 +6,13 @@ import State
 /// The attachment that a request is about, under its lock: what is recorded of it, and the keeping of that.
 final class RecordedAttachment {
     private let records: AttachmentRecords
-    private let lock: AttachmentLock?
+    private let lock: AttachmentLock
     private var record: AttachmentRecords.Record
 
     /// Waits for the lock, and reads the record.
-    ///
-    /// The lock is not taken by a host that an executable plugin of this very attachment's chain has run: that chain has it.
     init(_ records: AttachmentRecords, _ request: ChainRequest) throws(CNIError) {
         self.records = records
-        let holder = Environment.value(RecordedAttachment.variable)
-        if holder == RecordedAttachment.marker(records, request) {
-            lock = nil
-        } else {
-            lock = try records.lock(network: request.network, request.attachment)
-        }
+        lock = try records.lock(network: request.network, request.attachment)
         record =
             records.read(network: request.network, request.attachment)
             ?? AttachmentRecords.Record(network: request.network, attachment: request.attachment, netns: request.netns)
@@ -27,6 +20,11 @@ final class RecordedAttachment {
 
     /// The variable that tells executable plugins, and what they run, whose lock is taken.
     static let variable = "CATENA_ATTACHMENT"
+
+    /// Whether an executable plugin of this very attachment's chain runs us: that chain holds the lock, and the record is of it.
+    static func isNested(_ records: AttachmentRecords, _ request: ChainRequest) -> Bool {
+        Environment.value(variable) == marker(records, request)
+    }
 
     /// The variable's value for a request.
     static func marker(_ records: AttachmentRecords, _ request: ChainRequest) -> String {

@@ -40,6 +40,18 @@ def old(lab):
     return old
 
 
+def details(lab):
+    """A plugin that adds what only 1.1.0 has words for."""
+    lab.host.write("/run/test/bin/details", """#!/usr/bin/env python3
+import json, os, sys
+result = json.load(sys.stdin).get("prevResult")
+if os.environ["CNI_COMMAND"] == "ADD":
+    result["interfaces"][2].update(mtu=1400, pciID="0000:00:1f.6")
+    print(json.dumps(result))
+""", 0o755)
+    return {"type": "details"}
+
+
 def calls(lab):
     return [json.loads(line) for line in lab.host.path("/run/test/old").read_text().splitlines()]
 
@@ -54,7 +66,7 @@ def verbs(lab):
 ])
 def test_an_old_executable_in_the_middle(lab, old, a, versions, spoken):
     """It gets configuration and prevResult in the newest version that both speak, and nothing is lost behind it."""
-    network = conflist(NET, old(versions), lab.executable("script"), version="1.1.0")
+    network = conflist(NET, details(lab), old(versions), lab.executable("script"), version="1.1.0")
     result = lab.runtime().add(network, a)
     told = json.loads(calls(lab)[-1][2])
     assert told["cniVersion"] == spoken and told["prevResult"]["cniVersion"] == spoken
@@ -64,7 +76,7 @@ def test_an_old_executable_in_the_middle(lab, old, a, versions, spoken):
         assert "mtu" not in told["prevResult"]["interfaces"][2]
     given = lab.given("script", "ADD")["prevResult"]
     assert given["cniVersion"] == "1.1.0" and result == given
-    assert [entry["name"] for entry in given["interfaces"]][::2] == ["cni0", "eth0"] and given["interfaces"][2]["mtu"] == 1400
+    assert [entry["name"] for entry in given["interfaces"]][::2] == ["cni0", "eth0"] and given["interfaces"][2]["mtu"] == 1400 and given["interfaces"][2]["pciID"]
     assert given["interfaces"][2]["sandbox"] == a.path
     assert [(ip["address"], ip["interface"]) for ip in given["ips"]] == [("10.1.0.2/24", 2), ("fd00:1::2/64", 2)]
     assert given["routes"] == [{"dst": "0.0.0.0/0", "priority": 7}]
