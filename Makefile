@@ -15,7 +15,8 @@ WRAPPERS := $(MODULES)
 STAGE    := $(CURDIR)/.build/stage
 
 BUILD_PACKAGES := libmnl-dev libnftables-dev libjansson-dev libmd-dev pkg-config gcc make
-TEST_PACKAGES  := $(BUILD_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest binutils g++ conntrack containernetworking-plugins
+TEST_PACKAGES  := $(BUILD_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest binutils g++ conntrack containernetworking-plugins \
+                  iptables strace
 
 # Embedded Swift: the toolchain's Unicode tables are a static archive that has to be named (docs/building.md).
 UNICODE_TABLES = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/embedded/$(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')/libswiftUnicodeDataTables.a
@@ -51,7 +52,7 @@ deps:
 	@./Tests/tools/packages $(BUILD_PACKAGES)
 
 deps-bench:
-	@./Tests/tools/packages $(TEST_PACKAGES) iptables
+	@./Tests/tools/packages $(TEST_PACKAGES)
 
 deps-test:
 	@./Tests/tools/packages $(TEST_PACKAGES)

@@ -24,6 +24,9 @@ let link: [LinkerSetting] =
     ]
     : []
 
+/// SHA-512 for the modules, of libmd's archive: a shared library more is not worth one function.
+let hash: [LinkerSetting] = embedded ? [.unsafeFlags(["-Xlinker", "-l:libmd.a"])] : []
+
 let exportEntryOnly: [LinkerSetting] =
     embedded ? [.unsafeFlags(["-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/CatenaABI/module.map"])] : []
 
@@ -60,7 +63,8 @@ var targets: [Target] = [
     layer("Nftables", ["CLinux", "CNftables", "CNI", "Linux", "Netlink"]),
     layer("NetworkConfiguration", ["CNI", "JSON", "Linux"]),
     layer("ModuleABI", ["CatenaABI", "CLinux", "CNI"]),
-    layer("ModuleKit", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "JSON", "Linux", "Namespace", "Netlink", "State"]),
+    .systemLibrary(name: "CMd", pkgConfig: embedded ? nil : "libmd", providers: [.apt(["libmd-dev"])]),
+    layer("ModuleKit", ["ModuleABI", "CatenaABI", "CLinux", "CMd", "CNI", "JSON", "Linux", "Namespace", "Netlink", "State"]),
     layer("ChainEngine", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "JSON", "Linux", "Namespace", "Netlink", "Nftables", "State"]),
     .executableTarget(
         name: "catena", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
@@ -76,12 +80,11 @@ for module in modules {
     targets.append(
         .target(
             name: module.target, dependencies: ["ModuleKit"], path: "Modules/\(module.type)", exclude: ["README.md"],
-            swiftSettings: swift, linkerSettings: link + libraries + exportEntryOnly))
+            swiftSettings: swift, linkerSettings: link + libraries + hash + exportEntryOnly))
 }
 
 var dependencies: [Package.Dependency] = []
 if !embedded {
-    targets.append(.systemLibrary(name: "CMd", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]))
     dependencies.append(.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"))
     products.append(.executable(name: "catenactl", targets: ["catenactl"]))
     targets.append(

@@ -19,7 +19,9 @@ enum Bridge {
     static func del(_ call: ModuleCall) throws(CNIError) {
         let config = try BridgeConfig(call.config, arguments: nil)
         if config.ipMasq && config.ipam != nil {
-            try NftMasquerade.queueRemove(call, addresses: try addressesToRemove(call))
+            let addresses = try addressesToRemove(call)
+            try NftMasquerade.queueRemove(call, addresses: addresses)
+            try ReferenceRules.queueRemoveMasquerade(call, addresses: addresses)
         }
         // Also what later plugins of the chain have queued: they are undone before this one.
         try call.commitNft()

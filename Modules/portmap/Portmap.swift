@@ -104,6 +104,7 @@ enum Portmap {
     /// DEL: removes the attachment's elements. Where the runtime does not say which ports they were, or the addresses are not known, they
     /// are found by their comments.
     static func del(_ call: ModuleCall) throws(CNIError) {
+        try ReferenceRules.queueRemovePorts(call, addresses: call.previousResult?.containerAddresses(on: call.interfaceName) ?? [])
         guard try call.hasNftChain(family: "inet", table: NftTable.name, chain: PortmapRules.baseChain) else { return }
         let mappings = knownMappings(call)
         let commands: [String]

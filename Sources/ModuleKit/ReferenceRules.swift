@@ -1,0 +1,118 @@
+import CLinux
+import CMd
+import CNI
+import JSON
+
+/// The NAT rules that the reference plugins (containernetworking/plugins) made for an attachment, which our DEL has to remove where a node
+/// has changed over to Catena with containers running.
+///
+/// Both of their backends: iptables as iptables-nft keeps it, in the nftables tables `ip nat` and `ip6 nat`; and nftables, in tables of
+/// their own. Whether there is anything is asked by name, which costs the same whatever else there is; only then are chains listed.
+public enum ReferenceRules {
+    private static let families = ["ip", "ip6"]
+
+    /// Queues the removal of the attachment's masquerading, as their `bridge` and `ptp` make it.
+    ///
+    /// - Parameter addresses: the attachment's; empty where they are not known: then all of the container in this network counts.
+    public static func queueRemoveMasquerade(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
+        let chain = chainName("CNI-", call)
+        let own = addresses.map { $0.address.text }
+        var commands: [String] = []
+        for family in families where try call.hasNftChain(family: family, table: "nat", chain: chain) {
+            let jumps = try rules(call, family, "nat", "POSTROUTING").filter { jumpTarget($0) == chain }
+            let ours = jumps.filter { own.isEmpty || mentions(.object($0), own) }
+            commands += ours.compactMap { deletion($0) }
+            // Their chain is one for all interfaces of a container in a network: the last one takes it away.
+            if ours.count == jumps.count { commands += removal(family, chain) }
+        }
+        if try call.hasNftChain(family: "inet", table: "cni_plugins_masquerade", chain: "masq_checks") {
+            let instance =
+                sha512(call.network).prefix(16) + "-" + sha512("\(call.interfaceName):\(call.containerID)").prefix(16)
+            commands += try rules(call, "inet", "cni_plugins_masquerade", "masq_checks")
+                .filter { $0["comment"]?.string?.hasPrefix(String(instance)) ?? false }.compactMap { deletion($0) }
+        }
+        try queue(call, commands)
+    }
+
+    /// Queues the removal of the attachment's published ports, as their `portmap` makes them.
+    ///
+    /// - Parameter addresses: as above. Their nftables rules name no network: the address tells which are of this one.
+    public static func queueRemovePorts(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
+        let own = addresses.map { $0.address.text }
+        var commands: [String] = []
+        for family in families {
+            for (prefix, parent) in [("CNI-DN-", "CNI-HOSTPORT-DNAT"), ("CNI-SN-", "CNI-HOSTPORT-SNAT")] {
+                let chain = chainName(prefix, call)
+                guard try call.hasNftChain(family: family, table: "nat", chain: chain) else { continue }
+                commands += try rules(call, family, "nat", parent).filter { jumpTarget($0) == chain }.compactMap { deletion($0) }
+                commands += removal(family, chain)
+            }
+            for chain in ["hostports", "hostip_hostports", "masquerading"]
+            where try call.hasNftChain(family: family, table: "cni_hostport", chain: chain) {
+                commands += try rules(call, family, "cni_hostport", chain)
+                    .filter { $0["comment"]?.string == call.containerID && (own.isEmpty || mentions(.object($0), own)) }
+                    .compactMap { deletion($0) }
+            }
+        }
+        try queue(call, commands)
+    }
+
+    private static func queue(_ call: ModuleCall, _ commands: [String]) throws(CNIError) {
+        if commands.isEmpty { return }
+        call.log(.info, "removing rules that the reference plugins made")
+        try call.queueNft(commands.joined(separator: "\n"), purpose: "remove rules of the reference plugins")
+    }
+
+    // MARK: Rules
+
+    private static func rules(_ call: ModuleCall, _ family: String, _ table: String, _ chain: String) throws(CNIError) -> [JSONObject] {
+        let json = try call.queryNft("list chain \(family) \(table) \(chain)")
+        return (json?.object?["nftables"]?.array ?? []).compactMap { $0.object?["rule"]?.object }
+    }
+
+    private static func jumpTarget(_ rule: JSONObject) -> String? {
+        for part in rule["expr"]?.array ?? [] {
+            if let target = part.object?["jump"]?.object?["target"]?.string { return target }
+        }
+        return nil
+    }
+
+    /// Whether one of these texts is a value somewhere in it.
+    private static func mentions(_ json: JSON, _ texts: [String]) -> Bool {
+        switch json {
+        case .string(let text): texts.contains(text)
+        case .array(let items): items.contains { mentions($0, texts) }
+        case .object(let object): object.members.contains { mentions($0.value, texts) }
+        default: false
+        }
+    }
+
+    private static func deletion(_ rule: JSONObject) -> String? {
+        guard let family = rule["family"]?.string, let table = rule["table"]?.string, let chain = rule["chain"]?.string,
+            let handle = rule["handle"]?.integer
+        else { return nil }
+        return "delete rule \(family) \(table) \(chain) handle \(handle)"
+    }
+
+    private static func removal(_ family: String, _ chain: String) -> [String] {
+        ["flush chain \(family) nat \(chain)", "delete chain \(family) nat \(chain)"]
+    }
+
+    // MARK: Names
+
+    /// The chain of a container in a network: 28 characters, of them as many of the hash as fit. It does not count the interface.
+    private static func chainName(_ prefix: String, _ call: ModuleCall) -> String {
+        prefix + sha512(call.network + call.containerID).prefix(28 - prefix.utf8.count)
+    }
+
+    /// The hash in hexadecimal digits. sha512(3).
+    static func sha512(_ text: String) -> String {
+        let bytes = Array(text.utf8)
+        var state = SHA2_CTX()
+        SHA512Init(&state)
+        SHA512Update(&state, bytes, bytes.count)
+        var digest = [UInt8](repeating: 0, count: 64)
+        SHA512Final(&digest, &state)
+        return Hex.text(digest)
+    }
+}
