@@ -93,15 +93,31 @@ enum Bridge {
         if let failure { throw failure }
     }
 
-    /// STATUS: whether ADD would find a bridge it can use, and IPAM an address.
+    /// STATUS: whether ADD would find a bridge it can use, a kernel that can make what is missing, nftables, and IPAM an address.
     static func status(_ call: ModuleCall) throws(CNIError) {
         let config = try BridgeConfig(call.config, arguments: nil)
         try config.validate(call.config)
         let socket = try call.hostNetlink()
-        if let link = try attempt(try socket.link(named: config.bridge)), link.kind != "bridge" {
-            throw CNIError(.notAvailable, "\(config.bridge) is not a bridge but \(link.kind ?? "a device")")
+        if let link = try attempt(try socket.link(named: config.bridge)) {
+            if link.kind != "bridge" { throw CNIError(.notAvailable, "\(config.bridge) is not a bridge but \(link.kind ?? "a device")") }
+        } else {
+            try tryKernel()
         }
+        if config.ipMasq && config.ipam != nil { try NftMasquerade.checkAvailable(call) }
         if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
+    }
+}
+
+extension Bridge {
+    /// Makes a bridge where it disturbs no one: a kernel without that kind of link says so now, not at the first ADD.
+    private static func tryKernel() throws(CNIError) {
+        do throws(CNIError) {
+            _ = try NetworkNamespace.withTemporary { () throws(CNIError) in
+                try attempt(try NetlinkSocket.open().createBridge(name: "bridge0"))
+            }
+        } catch {
+            throw CNIError(.notAvailable, "the kernel can't make bridges: \(error.message)", details: "load the kernel module bridge")
+        }
     }
 }
 

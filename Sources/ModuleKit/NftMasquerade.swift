@@ -54,6 +54,16 @@ public enum NftMasquerade {
         if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove masquerading") }
     }
 
+    /// STATUS: throws code 50 where nftables can't be used.
+    public static func checkAvailable(_ call: ModuleCall) throws(CNIError) {
+        do throws(CNIError) {
+            _ = try call.hasNftChain(family: "inet", table: NftTable.name, chain: chain)
+            _ = try call.queryNft("list chain inet catena \(chain)")
+        } catch {
+            throw CNIError(.notAvailable, error.message, details: error.details)
+        }
+    }
+
     /// The differences between these addresses' elements and what is there.
     public static func check(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) -> [String] {
         guard try call.hasNftChain(family: "inet", table: NftTable.name, chain: chain) else {

@@ -48,6 +48,20 @@ public final class NetworkNamespace {
         return own.st_dev == other.st_dev && own.st_ino == other.st_ino
     }
 
+    /// Runs `body` with the calling thread in a new network namespace, which is gone afterwards: to try out what the kernel can do. False
+    /// where no namespace may be made, and `body` was not run. The corresponding C function is `unshare`.
+    public static func withTemporary(_ body: () throws(CNIError) -> Void) throws(CNIError) -> Bool {
+        let own = clinux_open("/proc/thread-self/ns/net", O_RDONLY, 0)
+        if own < 0 { return false }
+        defer { close(own) }
+        if unshare(CLONE_NEWNET) != 0 { return false }
+        var failure: CNIError?
+        do throws(CNIError) { try body() } catch { failure = error }
+        if setns(own, CLONE_NEWNET) != 0 { throw CNIError(.invalidNetns, "go back to the host's network namespace: \(Errno.current.text)") }
+        if let failure { throw failure }
+        return true
+    }
+
     /// Runs `body` with the calling thread in the namespace `fd`, and puts the thread back whatever happens. The corresponding C function
     /// is `setns`.
     public static func with<T>(fd: Int32, _ body: () throws(CNIError) -> T) throws(CNIError) -> T {

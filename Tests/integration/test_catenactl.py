@@ -137,3 +137,86 @@ def test_help_is_for_newcomers(tool):
     assert "catenactl add mynet" in tool("--help").stdout
     for command in ("add", "check", "del", "gc", "status", "validate"):
         assert "Example" in tool(command, "--help").stdout
+
+
+# What cnitool and libcni do besides
+
+
+def test_check_can_be_disabled(tool, host, a):
+    """disableCheck: success, and no plugin is asked; before 0.4.0 there is no CHECK."""
+    tool("add", "net", a.path)
+    host.run(["ip", "-n", "a", "link", "del", "eth0"])
+    assert tool("check", "net", a.path, check=False).returncode == 1
+    host.write(f"{DIRECTORY}/10-net.conflist", {**conflist(bridge(ipam=host_local("10.1.0.0/24"))), "disableCheck": "True"})
+    assert tool("check", "net", a.path).stdout == ""
+    host.write(f"{DIRECTORY}/10-net.conflist", conflist(bridge(ipam=host_local("10.1.0.0/24")), version="0.3.1"))
+    done = tool("check", "net", a.path, check=False)
+    assert done.returncode == 1 and "does not support the CHECK command" in done.stderr
+
+
+def test_gc_of_all_and_none(tool, host, a):
+    """Without --keep nothing is kept; with disableGC nothing is removed; -i is taken, as cnitool does."""
+    network = conflist(bridge(isGateway=True, ipam=host_local("10.1.0.0/24")), portmap(), version="1.1.0")
+    host.write(f"{DIRECTORY}/10-net.conflist", {**network, "disableGC": True})
+    tool("add", "net", a.path)
+    tool("gc", "net", a.path, "-i", "eth0")
+    assert a.link("eth0") is not None
+    host.write(f"{DIRECTORY}/10-net.conflist", network)
+    tool("gc", "net")
+    assert a.link("eth0") is None and json.loads(tool("list", "--json").stdout) == []
+
+
+def test_a_failed_del_keeps_the_cache(tool, host, a):
+    """DEL can be repeated with what ADD gave."""
+    tool("add", "net", a.path)
+    host.write(f"{DIRECTORY}/10-net.conflist", conflist(bridge(ipam=host_local("10.1.0.0/24")), portmap()))
+    lock = "/var/lib/cni/networks/net"
+    host.run(["sh", "-ec", f"mount -t tmpfs -o ro tmpfs {lock}"])
+    done = tool("del", "net", a.path, check=False)
+    host.run(["umount", lock])
+    assert done.returncode == 1 and "ead-only" in done.stderr
+    assert json.loads(tool("list", "--json").stdout)
+    tool("del", "net", a.path)
+    assert json.loads(tool("list", "--json").stdout) == []
+
+
+@pytest.mark.parametrize("path", ["/run/netns/a/", "//run/netns//a", "/run/./netns/x/../a"])
+def test_the_container_id_is_of_the_clean_path(tool, a, path):
+    """As cnitool, which cleans the path before it hashes it."""
+    tool("add", "net", path.rstrip("/"))
+    entry, = json.loads(tool("list", "--json").stdout)
+    assert entry["containerID"] == container_id("/run/netns/a") and entry["netns"] == "/run/netns/a"
+
+
+@pytest.mark.parametrize("env, words", [
+    ({"CNI_ARGS": "A"}, "CNI_ARGS"), ({"CNI_ARGS": "A=B=C"}, "CNI_ARGS"), ({"CNI_ARGS": "A="}, "CNI_ARGS"), ({"CAP_ARGS": "{"}, "CAP_ARGS"),
+    ({"CAP_ARGS": "[]"}, "CAP_ARGS"), ({"CNI_IFNAME": "a/b"}, "interface name"),
+])
+def test_an_environment_that_cannot_be(tool, a, env, words):
+    done = tool("add", "net", a.path, env=env, check=False)
+    assert done.returncode == 1 and words in done.stderr and done.stdout == "" and a.link("eth0") is None
+
+
+def test_the_hosts_own_namespace(tool, host, a):
+    """It is refused for ADD and for DEL, whatever plugins run: they would work on the host's links."""
+    host.run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "other"])
+    for command in ("add", "del"):
+        done = tool(command, "net", "/proc/self/ns/net", check=False)
+        assert done.returncode == 1 and "should not be the same" in done.stderr
+    assert host.link("eth0") is not None
+
+
+def test_the_version_that_is_chosen(tool, host, a):
+    """The highest released one of cniVersions and cniVersion; what was never released does not count."""
+    plugin = bridge(ipam=host_local("10.1.0.0/24"))
+    for versions, chosen in ((["0.4.0", "1.0.0"], "1.0.0"), (["1.0.9", "1.0.0"], "1.0.0"), (["9.0.0", "0.4.0", "1.1.0"], "1.1.0")):
+        host.write(f"{DIRECTORY}/10-net.conflist", {**conflist(plugin, version="0.3.1"), "cniVersions": versions})
+        assert json.loads(tool("add", "net", a.path).stdout)["cniVersion"] == chosen
+        tool("del", "net", a.path)
+
+
+def test_a_broken_plugin_of_the_folder(tool, host, a):
+    """The network without that plugin would be another one: an error."""
+    host.write(f"{DIRECTORY}/net/10.conf", "{")
+    done = tool("add", "net", a.path, check=False)
+    assert done.returncode == 1 and "net/10.conf" in done.stderr and a.link("eth0") is None
