@@ -340,7 +340,9 @@ public final class ChainEngine {
     func delegate(_ type: String, _ operation: Operation, config: JSONObject?, from caller: ModuleInvocation) throws(CNIError) -> CNIResult?
     {
         guard Names.isPluginType(type) else { throw CNIError(.invalidConfiguration, "\"\(type)\" can't be a plugin's name") }
-        let step = try step(for: ChainPlugin(type: type, config: config ?? caller.plugin.config, timeoutSeconds: caller.plugin.timeoutSeconds), path: caller.call.request.path)
+        let step = try step(
+            for: ChainPlugin(type: type, config: config ?? caller.plugin.config, timeoutSeconds: caller.plugin.timeoutSeconds),
+            path: caller.call.request.path)
         do throws(CNIError) {
             return try run(step, caller.call, operation, caller.previous)
         } catch {

@@ -24,7 +24,8 @@ public struct HostConfiguration {
         }
         plugins = try PluginConfiguration.plugins(
             entries, place: place, network: invocation.network, cniVersion: invocation.cniVersion, capabilityArguments: capabilityArguments,
-            args: config.value("args"), timeoutSeconds: try PluginConfiguration.timeoutSeconds(config) ?? ChainPlugin.standardTimeoutSeconds)
+            args: config.value("args"), timeoutSeconds: try PluginConfiguration.timeoutSeconds(config) ?? ChainPlugin.standardTimeoutSeconds
+        )
         for (index, plugin) in plugins.enumerated() where plugin.type == "catena" {
             throw CNIError(.invalidConfiguration, "\(place)[\(index)].type: catena can't be a plugin of its own chain")
         }
@@ -58,7 +59,8 @@ public struct HostConfiguration {
         let path = try config.string("conflist") ?? "\(directory)/\(invocation.network).conflist"
         guard path.hasPrefix("/") else { throw config.invalid("conflist", "expected an absolute path, found \"\(path)\"") }
         if invocation.operation == .del && !File.exists(path) {
-            log.write(.warning, [LogField("net", invocation.network)], "conflist \(path) is gone: DEL undoes what the attachment's record holds")
+            log.write(
+                .warning, [LogField("net", invocation.network)], "conflist \(path) is gone: DEL undoes what the attachment's record holds")
             return nil
         }
         let file = try read(path, named: config.has("conflist"))

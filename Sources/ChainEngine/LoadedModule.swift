@@ -61,7 +61,7 @@ public struct LoadedModule {
 
     /// The version to tell the module for a configuration of `version`: that one, else the newest older one that it serves; results are
     /// structs of all versions, which the host converts.
-    func version(for version: String) throws(CNIError) -> String {
+    public func version(for version: String) throws(CNIError) -> String {
         let served = versions
         if served.contains(version) { return version }
         var best: CNIVersion?

@@ -15,6 +15,8 @@ struct ConfigurationValidator {
     private let engine = ChainEngine(directories: .standard, log: .fromEnvironment, isChain: true, records: nil)
     private let pluginPath = RuntimeSession.variable("CNI_PATH", "")
     private var report = Report()
+    /// The version that plugins will be told.
+    private var version = CNIVersion.current
 
     /// Checks one file.
     static func check(_ file: String) -> Report {
@@ -44,6 +46,7 @@ struct ConfigurationValidator {
         if !CNIVersion.released.contains(version) {
             report.errors.append("cniVersion: \"\(version)\" is not supported: \(CNIVersion.released.joined(separator: ", ")) are")
         }
+        self.version = version
         check(network.plugins, place: "plugins", network: network.name)
     }
 
@@ -100,7 +103,11 @@ struct ConfigurationValidator {
     private func checkPresent(_ type: String, place: String) throws(CNIError) {
         guard Names.isPluginType(type) else { throw CNIError(.invalidConfiguration, "\(place): \"\(type)\" can't be a plugin's name") }
         do throws(CNIError) {
-            if try engine.module(type) != nil || engine.executable(type, in: pluginPath) != nil { return }
+            if let module = try engine.module(type) {
+                if CNIVersion.released.contains(version) { _ = try module.version(for: version) }
+                return
+            }
+            if engine.executable(type, in: pluginPath) != nil { return }
         } catch {
             throw error.prefixed(place)
         }

@@ -18,7 +18,8 @@ struct RuntimeSession {
     private let pluginPath: String
     private let cache = ResultCache()
     private let engine = ChainEngine(
-        directories: .standard, log: .fromEnvironment, isChain: true, records: AttachmentRecords(directory: AttachmentRecords.toolDirectory))
+        directories: .standard, log: .fromEnvironment, isChain: true, records: AttachmentRecords(directory: AttachmentRecords.toolDirectory)
+    )
 
     /// Loads the network's configuration. For an attachment that is to be deleted, the one that was kept at its ADD will do.
     init(network name: String, deleting target: Target? = nil) throws(CNIError) {

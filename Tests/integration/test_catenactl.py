@@ -220,3 +220,11 @@ def test_a_broken_plugin_of_the_folder(tool, host, a):
     host.write(f"{DIRECTORY}/net/10.conf", "{")
     done = tool("add", "net", a.path, check=False)
     assert done.returncode == 1 and "net/10.conf" in done.stderr and a.link("eth0") is None
+
+
+def test_a_name_cannot_lead_out_of_the_directory(tool, host, a):
+    """The network's name is part of its folder's path: it is checked before."""
+    host.write("/run/test/other/10.conf", {"type": "loopback"})
+    host.write(f"{DIRECTORY}/20.conflist", {"cniVersion": "1.1.0", "name": "../other"})
+    done = tool("add", "../other", a.path, check=False)
+    assert done.returncode == 1 and "invalid characters found in network name" in done.stderr

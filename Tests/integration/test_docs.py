@@ -1,8 +1,11 @@
 """What the documents print works as it is printed."""
 
 import json
+import pathlib
 import re
 import subprocess
+
+import pytest
 
 import harness
 from harness import Runtime, bridge, conflist, host_local
@@ -47,3 +50,24 @@ def test_links_of_the_documents():
     for page in [*harness.REPO.glob("*.md"), *harness.REPO.glob("docs/*.md"), *harness.REPO.glob("Modules/*/README.md"), *harness.REPO.glob("conflists/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), (page, target)
+
+
+def named_tests(text):
+    """(file, test) of every `test_x.py: test_y`, `test_z`."""
+    for file, names in re.findall(r"`(test_\w+\.py): (test_\w+`(?:, `test_\w+`)*)", text):
+        for name in re.findall(r"test_\w+", names):
+            yield file, name
+
+
+@pytest.mark.parametrize("page", ["spec-conformance.md", "reference-bugs.md"])
+def test_the_tests_that_pages_name_exist(page):
+    """A table that names a test which is gone would claim what nobody checks."""
+    folder = pathlib.Path(__file__).parent
+    missing = [f"{file}: {name}" for file, name in named_tests((harness.REPO / "docs" / page).read_text())
+               if not re.search(rf"^def {name}\(", (folder / file).read_text(), re.M)]
+    assert missing == []
+
+
+def test_conformance_has_every_item():
+    text = (harness.REPO / "docs" / "spec-conformance.md").read_text()
+    assert re.findall(r"^\| (S\d+) \|", text, re.M) == [f"S{number}" for number in range(1, 110)] and "GAP" not in text

@@ -240,7 +240,7 @@ def test_gc_goes_on_past_failures(lab):
     with pytest.raises(CNIFailure) as failure:
         lab.runtime().gc(network, [("c", "eth0")])
     assert "first" in failure.value.text and "second" in failure.value.text
-    assert lab.log() == [("first", "GC"), ("second", "GC"), ("third", "GC")]
+    assert [call for call in lab.log() if call[1] != "VERSION"] == [("first", "GC"), ("second", "GC"), ("third", "GC")]
     assert lab.given("first", "GC")["cni.dev/valid-attachments"] == [{"containerID": "c", "ifname": "eth0"}]
 
 

@@ -237,3 +237,14 @@ def test_every_order(lab, a):
         runtime.delete(network, a)
     calls = lab.log()
     assert len(calls) == 16 * 12 and [name for name, verb in calls[:4]] == ["m0-0", "m0-1", "m0-2", "m0-3"]
+
+
+def test_an_executable_that_stays_busy(lab, host, a):
+    """After the wait it is an error for every verb: never an empty success."""
+    lab.executable("script")
+    writer = host.start(["sh", "-c", "exec 3>>/run/test/bin/script; echo; exec sleep 60"])
+    writer.stdout.readline()
+    with pytest.raises(CNIFailure, match="Text file busy"):
+        lab.runtime().add(conflist({"type": "script"}), a)
+    with pytest.raises(CNIFailure, match="Text file busy"):
+        lab.runtime().status(conflist({"type": "script"}, version="1.1.0"))
