@@ -140,7 +140,11 @@ public final class NetlinkSocket {
             case NLMSG_ERROR:
                 try check(payload, flags, operation())
                 return (replies, interrupted)
-            case NLMSG_DONE: return (replies, interrupted)
+            case NLMSG_DONE:
+                // A list that the kernel could not write to its end says so here.
+                let code = payload.count < 4 ? 0 : Int32(bitPattern: payload.number(at: 0, as: UInt32.self))
+                if code < 0 { throw NetlinkError(operation: operation(), errno: Errno(rawValue: code == Int32.min ? EINVAL : -code)) }
+                return (replies, interrupted)
             case NLMSG_NOOP: continue
             default: replies.append(NetlinkReply(type: type, payload: payload))
             }
@@ -167,7 +171,10 @@ public final class NetlinkSocket {
     private func readDatagram(_ operation: @autoclosure () -> String) throws(NetlinkError) -> ArraySlice<UInt8> {
         while true {
             // MSG_TRUNC tells the datagram's length also where the buffer is too small for it.
-            let count = buffer.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_TRUNC)) }
+            var sender: UInt32 = 0
+            let count = buffer.withUnsafeMutableBytes { clinux_receive_netlink(descriptor, $0.baseAddress, $0.count, &sender) }
+            // Other processes can send to a netlink socket too: only the kernel, which is number 0, answers.
+            if count > 0 && sender != 0 { continue }
             if count > buffer.count { throw NetlinkError(operation: "\(operation()): answer of \(count) bytes", errno: .fileTooLarge) }
             if count > 0 { return ArraySlice(buffer[0..<count].map { $0 }) }
             if count == 0 { throw NetlinkError(operation: "\(operation()): empty answer", errno: Errno(rawValue: EPROTO)) }

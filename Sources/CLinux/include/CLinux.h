@@ -109,6 +109,15 @@ static inline ssize_t clinux_send_unix(const char *path, const void *bytes, size
     return sent;
 }
 
+/// Receives a datagram from a netlink socket, and the port of who sent it; its whole length also where the buffer is too small for it.
+static inline ssize_t clinux_receive_netlink(int fd, void *buffer, size_t size, uint32_t *sender) {
+    struct sockaddr_nl address = {0};
+    socklen_t length = sizeof address;
+    ssize_t count = recvfrom(fd, buffer, size, MSG_TRUNC, (struct sockaddr *)&address, &length);
+    *sender = address.nl_pid;
+    return count;
+}
+
 /// The environment of this process, to hand on to an executable plugin.
 static inline char *const *clinux_environment(void) {
     extern char **environ;
