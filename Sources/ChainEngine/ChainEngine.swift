@@ -16,6 +16,9 @@ public final class ChainEngine {
     private let directories: ModuleDirectories
     private let isChain: Bool
     private let records: AttachmentRecords?
+    private let progress: ChildProgress?
+    /// What runs now, a delegate last, and how long it may take.
+    private var running: [(what: String, limitMilliseconds: Int)] = []
     private let hostTable = HostTable()
     private var opened: [(type: String, module: LoadedModule)] = []
     private var namespaces = NamespaceSockets()
@@ -29,7 +32,11 @@ public final class ChainEngine {
     ///   - isChain: false where the program runs as one plugin: its errors are then not prefixed with the plugin's name, and DEL after a
     ///     failed ADD is the runtime's business, as it is with any plugin.
     ///   - records: where attachments are recorded; nil for nowhere.
-    public init(directories: ModuleDirectories, log: Logger, isChain: Bool, records: AttachmentRecords?) {
+    ///   - progress: where a parent process reads what is being done; nil where there is none.
+    public init(
+        directories: ModuleDirectories, log: Logger, isChain: Bool, records: AttachmentRecords?, progress: ChildProgress? = nil
+    ) {
+        self.progress = progress
         self.directories = directories
         self.records = records
         self.log = log
@@ -58,6 +65,16 @@ public final class ChainEngine {
         case .status: try status(request)
         }
         return nil
+    }
+
+    /// Undoes the first steps of the attachment's recorded chain, whose ADD was cut off: `request` is its DEL.
+    func undo(_ request: ChainRequest, steps: Int) throws(CNIError) {
+        let recorded = try recorded(request)
+        let deletion = recorded?.deletion(request) ?? request
+        var begun = deletion
+        begun.plugins = Array(deletion.plugins.prefix(steps))
+        _ = try run(begun, recorded: recorded)
+        try recorded?.remove(deletion.plugins)
     }
 
     private func recorded(_ request: ChainRequest) throws(CNIError) -> RecordedAttachment? {
@@ -126,6 +143,7 @@ public final class ChainEngine {
         var done = 0
         do throws(CNIError) {
             for step in steps {
+                progress?.step = done + 1
                 result = try run(step, call, .add, result)
                 done += 1
             }
@@ -172,7 +190,8 @@ public final class ChainEngine {
     private func undo(_ steps: ArraySlice<Step>, _ call: ChainCall, _ result: CNIResult?) -> (left: [String], retry: Bool) {
         var left: [String] = []
         var retry = false
-        for step in steps.reversed() {
+        for (index, step) in steps.enumerated().reversed() {
+            progress?.step = index
             do throws(CNIError) {
                 _ = try run(step, call, .del, result)
             } catch {
@@ -193,7 +212,8 @@ public final class ChainEngine {
     /// stays theirs until a repeated DEL has removed what may refer to it.
     private func del(_ steps: [Step], _ call: ChainCall) throws(CNIError) {
         var failure: CNIError?
-        for step in steps.reversed() {
+        for (index, step) in steps.enumerated().reversed() {
+            progress?.step = index + 1
             do throws(CNIError) {
                 _ = try run(step, call, .del, call.request.previousResult)
             } catch {
@@ -288,6 +308,9 @@ public final class ChainEngine {
     private func run(_ step: Step, _ call: ChainCall, _ operation: Operation, _ previous: CNIResult?) throws(CNIError) -> CNIResult? {
         let began = Clock.microseconds
         var failure: CNIError?
+        // An executable has its own limit.
+        enter("\(step.plugin.type): \(operation.command)", limitMilliseconds: step.isModule ? step.plugin.timeoutSeconds * 1000 : 0)
+        defer { leave() }
         defer { note(step, call, operation, microseconds: Clock.microseconds - began, failure) }
         do throws(CNIError) {
             switch step.executor {
@@ -304,6 +327,19 @@ public final class ChainEngine {
             failure = error
             throw isChain ? error.prefixed(step.plugin.type) : error
         }
+    }
+
+    private func enter(_ what: String, limitMilliseconds: Int) {
+        guard let progress else { return }
+        running.append((what, limitMilliseconds))
+        progress.begin(what, limitMilliseconds: limitMilliseconds)
+    }
+
+    /// The caller of a delegate goes on, with its whole time again.
+    private func leave() {
+        guard let progress else { return }
+        _ = running.popLast()
+        if let outer = running.last { progress.begin(outer.what, limitMilliseconds: outer.limitMilliseconds) } else { progress.end() }
     }
 
     /// One line a step.
@@ -327,7 +363,7 @@ public final class ChainEngine {
         invocation.cniVersion = try module.version(for: invocation.cniVersion)
         if let version = CNIVersion(invocation.cniVersion), version < operation.since { return nil }
         guard let function = module.function(invocation.operation) else { return nil }
-        let status = hostTable.call(function, invocation)
+        let status = try hostTable.callAndReturn(function, invocation)
         if status != CATENA_OK {
             throw invocation.failure ?? CNIError("\(invocation.operation.command) failed with \(status) and without a reason")
         }
@@ -394,6 +430,12 @@ struct Step {
     /// Whether it is a module that makes the container's interface.
     var makesInterface: Bool {
         if case .module(let module) = executor { return module.makesInterface }
+        return false
+    }
+
+    /// Whether it runs in this process.
+    var isModule: Bool {
+        if case .module = executor { return true }
         return false
     }
 

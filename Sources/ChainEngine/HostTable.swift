@@ -24,6 +24,18 @@ final class HostTable {
         nft.deallocate()
     }
 
+    /// Calls a module's function, and sees to it that the thread is in the host's network namespace afterwards.
+    func callAndReturn(
+        _ function: @convention(c) (UnsafePointer<catena_call>?) -> Int32, _ invocation: ModuleInvocation
+    ) throws(CNIError) -> Int32 {
+        let home = try NetworkNamespace.current()
+        let status = call(function, invocation)
+        if try home.returnHere() { return status }
+        throw CNIError(
+            "\(invocation.operation.command) left the thread in another network namespace",
+            details: "a fault of the module's: it must go back before it returns, or use in_container")
+    }
+
     /// Calls a module's function with a `catena_call` that lives as long as the invocation's arena. Returns what the module returned.
     func call(_ function: @convention(c) (UnsafePointer<catena_call>?) -> Int32, _ invocation: ModuleInvocation) -> Int32 {
         let request = invocation.call.request

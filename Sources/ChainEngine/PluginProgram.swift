@@ -4,13 +4,19 @@ import JSON
 import Linux
 
 /// A program that a runtime executes as a CNI plugin: what `catena` and the wrappers share.
+///
+/// Modules run in a child process: one that crashes, hangs, exits or writes to standard output ends in one CNI error like any other.
 public enum PluginProgram {
     /// Serves one invocation and returns the exit status.
     ///
     /// - Parameters:
     ///   - about: what to print on standard error where a person runs the program without CNI_COMMAND.
+    ///   - undo: after an ADD whose process died, undoes the given number of steps; nil where that is the runtime's business.
     ///   - body: serves an operation other than VERSION; ADD returns the result.
-    public static func run(about: String, _ body: (PluginInvocation) throws(CNIError) -> CNIResult?) -> Int32 {
+    static func run(
+        about: String, undo: ((PluginInvocation, ChildProgress, Int) throws(CNIError) -> Void)?,
+        _ body: (PluginInvocation, ChildProgress) throws(CNIError) -> CNIResult?
+    ) -> Int32 {
         var version: String?
         do throws(CNIError) {
             guard let command = Environment.value("CNI_COMMAND"), !command.isEmpty else {
@@ -27,14 +33,57 @@ public enum PluginProgram {
                 throw CNIError(.invalidEnvironment, "unknown CNI_COMMAND: \(command)")
             }
             let invocation = try PluginInvocation(operation) { version = $0 }
-            if let result = try body(invocation) {
-                try write(try ResultFormat.encode(result, version: invocation.cniVersion).text(indented: true))
-            }
+            let answer = try serve(invocation, undo, body)
+            if !answer.isEmpty { try write(answer) }
             return 0
         } catch {
             try? StandardStream.writeOutput(error.json(version: version).text(indented: true))
             return 1
         }
+    }
+
+    /// Serves the invocation in a child process, and returns what is to be printed.
+    private static func serve(
+        _ invocation: PluginInvocation, _ undo: ((PluginInvocation, ChildProgress, Int) throws(CNIError) -> Void)?,
+        _ body: (PluginInvocation, ChildProgress) throws(CNIError) -> CNIResult?
+    ) throws(CNIError) -> String {
+        let progress: ChildProgress
+        do throws(Errno) { progress = try ChildProgress() } catch { throw CNIError("share memory with a child process: \(error.text)") }
+        var failure: CNIError
+        do throws(CNIError) {
+            return try IsolatedCall.run(progress) { () throws(CNIError) in
+                guard let result = try body(invocation, progress) else { return "" }
+                return try ResultFormat.encode(result, version: invocation.cniVersion).text(indented: true)
+            }
+        } catch {
+            failure = error
+        }
+        guard !progress.isComplete, invocation.operation == .add, let undo else { throw failure }
+        let left = undoAll(invocation, progress, undo)
+        failure.details = ([failure.details] + left).filter { !$0.isEmpty }.joined(separator: "; ")
+        throw failure
+    }
+
+    /// Undoes the steps that were begun, each time in a child of its own: where DEL of one dies too, those before it still get theirs.
+    private static func undoAll(
+        _ invocation: PluginInvocation, _ progress: ChildProgress, _ undo: (PluginInvocation, ChildProgress, Int) throws(CNIError) -> Void
+    ) -> [String] {
+        var left: [String] = []
+        var steps = progress.step
+        while steps > 0 {
+            do throws(CNIError) {
+                _ = try IsolatedCall.run(progress) { () throws(CNIError) in
+                    try undo(invocation, progress, steps)
+                    return ""
+                }
+                return left
+            } catch {
+                left.append("undo failed, something may be left: \(error.text)")
+                if progress.isComplete { return left }
+                steps = min(steps - 1, progress.step - 1)
+            }
+        }
+        return left
     }
 
     /// The answer to VERSION: CNI 1.1.0, section 5 "Version".

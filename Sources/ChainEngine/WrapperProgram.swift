@@ -1,13 +1,14 @@
 import CNI
 import JSON
+import Linux
 import ModuleABI
 
 /// `catena-exec`: one module as a CNI plugin of its own, under the name it is called by.
 public enum WrapperProgram {
     /// Serves one invocation of the plugin `type` and returns the exit status.
     public static func main(type: String) -> Int32 {
-        PluginProgram.run(about: "CNI \(type) plugin \(CatenaVersion.text)") { (invocation) throws(CNIError) in
-            let engine = ChainEngine(directories: .standard, log: .fromEnvironment, isChain: false, records: nil)
+        PluginProgram.run(about: "CNI \(type) plugin \(CatenaVersion.text)", undo: nil) { (invocation, progress) throws(CNIError) in
+            let engine = ChainEngine(directories: .standard, log: .fromEnvironment, isChain: false, records: nil, progress: progress)
             guard try engine.module(type) != nil else {
                 throw CNIError(
                     "there is no module \"\(type)\" in \(ModuleDirectories.standard.paths.joined(separator: ":"))",

@@ -40,6 +40,24 @@ public final class NetworkNamespace {
         return kind == CLONE_NEWNET || kind < 0
     }
 
+    /// The calling thread's own.
+    public static func current() throws(CNIError) -> NetworkNamespace {
+        let descriptor = clinux_open("/proc/thread-self/ns/net", O_RDONLY, 0)
+        if descriptor < 0 { throw CNIError(.invalidNetns, "open the thread's own network namespace: \(Errno.current.text)") }
+        return NetworkNamespace(fd: descriptor)
+    }
+
+    /// Puts the calling thread into this namespace. False where it was in another one.
+    public func returnHere() throws(CNIError) -> Bool {
+        var own = stat()
+        var wanted = stat()
+        if stat("/proc/thread-self/ns/net", &own) == 0, fstat(fd, &wanted) == 0, own.st_dev == wanted.st_dev, own.st_ino == wanted.st_ino {
+            return true
+        }
+        if setns(fd, CLONE_NEWNET) != 0 { throw CNIError(.invalidNetns, "go back to the host's network namespace: \(Errno.current.text)") }
+        return false
+    }
+
     /// Whether `path` is the calling thread's own network namespace. False where it can't be examined.
     public static func isCurrent(_ path: String) -> Bool {
         var own = stat()

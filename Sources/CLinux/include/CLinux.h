@@ -39,6 +39,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -116,6 +117,23 @@ static inline ssize_t clinux_receive_netlink(int fd, void *buffer, size_t size, 
     ssize_t count = recvfrom(fd, buffer, size, MSG_TRUNC, (struct sockaddr *)&address, &length);
     *sender = address.nl_pid;
     return count;
+}
+
+/// fork(2), which Swift leaves out: only for a process of one thread. The child dies with its parent.
+static inline pid_t clinux_fork(void) {
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(1);
+    }
+    return pid;
+}
+
+/// A page of memory that this process shares with the children it forks; NULL where there is none to be had.
+static inline void *clinux_shared_page(void) {
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return page == MAP_FAILED ? NULL : page;
 }
 
 /// The environment of this process, to hand on to an executable plugin.
