@@ -112,6 +112,8 @@ public struct CNIResult: Equatable, Sendable {
     public var routes: [Route]
     /// The resolver settings.
     public var dns: DNS
+    /// Members that the specification does not have: some plugins print more, for those behind them.
+    public var extra = JSONObject()
 
     /// Makes one of these parts.
     public init(interfaces: [Interface] = [], ips: [IP] = [], routes: [Route] = [], dns: DNS = DNS()) {

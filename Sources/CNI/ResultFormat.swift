@@ -19,7 +19,7 @@ public enum ResultFormat {
         case .current: object = encodeLists(result, addressVersion: false)
         }
         var members = JSONObject([("cniVersion", .string(name))])
-        for member in object.members { members[member.key] = member.value }
+        for member in object.members + result.extra.members { members[member.key] = member.value }
         object = members
         return .object(object)
     }
@@ -116,8 +116,11 @@ public enum ResultFormat {
             result.routes = try decodeRoutes(reader)
         }
         result.dns = try decodeDNS(reader)
+        for member in object.members where !known.contains(member.key.lowercased()) { result.extra[member.key] = member.value }
         return result
     }
+
+    private static let known = ["cniversion", "interfaces", "ips", "routes", "dns", "ip4", "ip6"]
 
     private static func decodeSingle(_ reader: ConfigReader, into result: inout CNIResult) throws(CNIError) {
         for key in ["ip4", "ip6"] {

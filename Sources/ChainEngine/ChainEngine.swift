@@ -367,7 +367,10 @@ public final class ChainEngine {
         if status != CATENA_OK {
             throw invocation.failure ?? CNIError("\(invocation.operation.command) failed with \(status) and without a reason")
         }
-        return invocation.operation == .add ? invocation.result ?? invocation.previous : nil
+        guard operation == .add else { return nil }
+        // A module states a result as structs, which have no place for more.
+        if let extra = invocation.previous?.extra { invocation.result?.extra = extra }
+        return invocation.result ?? invocation.previous
     }
 
     // MARK: Services for modules
