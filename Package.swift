@@ -64,7 +64,8 @@ var targets: [Target] = [
     layer("NetworkConfiguration", ["CNI", "JSON", "Linux"]),
     layer("ModuleABI", ["CatenaABI", "CLinux", "CNI"]),
     .systemLibrary(name: "CMd", pkgConfig: embedded ? nil : "libmd", providers: [.apt(["libmd-dev"])]),
-    layer("ModuleKit", ["ModuleABI", "CatenaABI", "CLinux", "CMd", "CNI", "JSON", "Linux", "Namespace", "Netlink", "State"]),
+    layer("Digest", ["CMd", "CNI"]),
+    layer("ModuleKit", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "Digest", "JSON", "Linux", "Namespace", "Netlink", "State"]),
     layer("ChainEngine", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "JSON", "Linux", "Namespace", "Netlink", "Nftables", "State"]),
     .executableTarget(
         name: "catena", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
@@ -91,7 +92,7 @@ if !embedded {
         .executableTarget(
             name: "catenactl",
             dependencies: [
-                "ChainEngine", "NetworkConfiguration", "CMd", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "ChainEngine", "Digest", "NetworkConfiguration", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: ordinary))
     targets.append(

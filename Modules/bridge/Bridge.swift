@@ -78,19 +78,15 @@ enum Bridge {
     /// GC: removes the masquerade of attachments that are not in use, and has IPAM do the same with addresses.
     static func gc(_ call: ModuleCall) throws(CNIError) {
         let config = try BridgeConfig(call.config, arguments: nil)
-        var failure: CNIError?
+        var failures: [CNIError] = []
         do throws(CNIError) {
             try NftMasquerade.collect(call)
             try call.commitNft()
-        } catch { failure = error }
+        } catch { failures.append(error) }
         do throws(CNIError) {
             if let ipam = config.ipam { try call.delegate(ipam.type, .gc) }
-        } catch let second {
-            guard var both = failure else { throw second }
-            both.details = [both.details, second.text].filter { !$0.isEmpty }.joined(separator: "; ")
-            throw both
-        }
-        if let failure { throw failure }
+        } catch { failures.append(error) }
+        try CNIError.throwAll(failures)
     }
 
     /// STATUS: whether ADD would find a bridge it can use, a kernel that can make what is missing, nftables, and IPAM an address.

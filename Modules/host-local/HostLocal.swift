@@ -91,15 +91,6 @@ enum HostLocal {
     private static func notify(_ call: ModuleCall) -> (AddressStore.Notice) -> Void {
         { call.log($0.isWarning ? .warning : .info, "host-local: \($0.text)") }
     }
-
-    /// Turns a failure into what STATUS says: not available.
-    private static func unavailable<T>(_ body: () throws(CNIError) -> T) throws(CNIError) -> T {
-        do throws(CNIError) {
-            return try body()
-        } catch {
-            throw CNIError(.notAvailable, error.message, details: error.details)
-        }
-    }
 }
 
 #if hasFeature(Embedded)

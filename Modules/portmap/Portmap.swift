@@ -201,15 +201,10 @@ enum Portmap {
         if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove published ports that are not in use") }
     }
 
-    /// STATUS: whether nftables can be used here: the kernel answers, and libnftables is there.
+    /// STATUS: whether nftables can be used here.
     static func status(_ call: ModuleCall) throws(CNIError) {
-        do throws(CNIError) {
-            _ = try PortmapConfig(call.config)
-            _ = try call.hasNftChain(family: "inet", table: NftTable.name, chain: PortmapRules.baseChain)
-            _ = try call.queryNft("list chain inet catena \(PortmapRules.baseChain)")
-        } catch {
-            throw CNIError(.notAvailable, error.message, details: error.details)
-        }
+        try unavailable { () throws(CNIError) in _ = try PortmapConfig(call.config) }
+        try NftTable.checkAvailable(call, chain: PortmapRules.baseChain)
     }
 }
 

@@ -62,6 +62,16 @@ public struct CNIError: Error, Equatable, Sendable {
     /// The same error with words in front of the message: where it happened.
     public func prefixed(_ prefix: String) -> CNIError { CNIError(code, "\(prefix): \(message)", details: details) }
 
+    /// The same error with more details.
+    public func adding(_ more: [String]) -> CNIError {
+        CNIError(code, message, details: ([details] + more).filter { !$0.isEmpty }.joined(separator: "; "))
+    }
+
+    /// Throws the first of the failures, with the others in its details; nothing where there is none.
+    public static func throwAll(_ failures: [CNIError]) throws(CNIError) {
+        if let first = failures.first { throw first.adding(failures.dropFirst().map { $0.text }) }
+    }
+
     /// Message and details in one line, as a runtime logs them.
     public var text: String { details.isEmpty ? message : "\(message); \(details)" }
 

@@ -20,8 +20,7 @@ public enum ResultFormat {
         }
         var members = JSONObject([("cniVersion", .string(name))])
         for member in object.members + result.extra.members { members[member.key] = member.value }
-        object = members
-        return .object(object)
+        return .object(members)
     }
 
     private static func encodeLists(_ result: CNIResult, addressVersion: Bool) -> JSONObject {

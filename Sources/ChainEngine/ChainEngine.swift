@@ -45,21 +45,17 @@ public final class ChainEngine {
 
     /// Whether there is a record of the request's attachment: DEL then needs no configuration.
     public func hasRecord(of request: ChainRequest) -> Bool {
-        guard let records, !RecordedAttachment.isNested(records, request) else { return false }
-        return records.read(network: request.network, request.attachment) != nil
+        ownRecords(of: request)?.read(network: request.network, request.attachment) != nil
     }
 
     /// Runs the request. ADD returns the chain's result, the other operations nil.
     public func run(_ request: ChainRequest) throws(CNIError) -> CNIResult? {
-        if request.operation.hasAttachment { try checkNamespace(request) }
+        try checkNamespace(request)
         switch request.operation {
         case .add:
             return try run(request, recorded: try recorded(request))
         case .del:
-            let recorded = try recorded(request)
-            let deletion = recorded?.deletion(request) ?? request
-            _ = try run(deletion, recorded: recorded)
-            try recorded?.remove(deletion.plugins)
+            try delete(request)
         case .check: _ = try run(request, recorded: nil)
         case .gc: try collect(request)
         case .status: try status(request)
@@ -67,8 +63,10 @@ public final class ChainEngine {
         return nil
     }
 
-    /// Undoes the first steps of the attachment's recorded chain, whose ADD was cut off: `request` is its DEL.
-    func undo(_ request: ChainRequest, steps: Int) throws(CNIError) {
+    /// DEL of what is recorded of the attachment, else of the request's plugins.
+    ///
+    /// - Parameter steps: how many of the chain's plugins are to be undone: fewer than all where its ADD was cut off.
+    func delete(_ request: ChainRequest, steps: Int = .max) throws(CNIError) {
         let recorded = try recorded(request)
         let deletion = recorded?.deletion(request) ?? request
         var begun = deletion
@@ -78,23 +76,28 @@ public final class ChainEngine {
     }
 
     private func recorded(_ request: ChainRequest) throws(CNIError) -> RecordedAttachment? {
-        guard let records, !RecordedAttachment.isNested(records, request) else { return nil }
+        guard let records = ownRecords(of: request) else { return nil }
         return try RecordedAttachment(records, request)
+    }
+
+    /// The records, unless an executable plugin of this very attachment's chain runs us: that chain holds the lock, and the record.
+    private func ownRecords(of request: ChainRequest) -> AttachmentRecords? {
+        records.flatMap { RecordedAttachment.isNested($0, request) ? nil : $0 }
     }
 
     /// Refuses a CNI_NETNS that is this process's own, unless CNI_NETNS_OVERRIDE allows it: a plugin would work on the host itself. DEL
     /// then still gives back what it can without a namespace, addresses above all, before it fails.
     private func checkNamespace(_ request: ChainRequest) throws(CNIError) {
-        guard request.operation != .check, NetworkNamespace.isCurrent(request.netns) else { return }
+        guard request.operation == .add || request.operation == .del, NetworkNamespace.isCurrent(request.netns) else { return }
         let override = (Environment.value("CNI_NETNS_OVERRIDE") ?? "").lowercased()
         if override == "1" || override == "true" { return }
-        var error = CNIError(
+        let error = CNIError(
             .invalidNetns, "plugin's netns and netns from CNI_NETNS should not be the same",
             details: "CNI_NETNS \(request.netns) is the host's own network namespace; CNI_NETNS_OVERRIDE=1 allows it")
         if request.operation == .del {
             var without = request
             without.netns = ""
-            do throws(CNIError) { _ = try run(without) } catch let second { error.details += "; \(second.text)" }
+            do throws(CNIError) { _ = try run(without) } catch let second { throw error.adding([second.text]) }
         }
         throw error
     }
@@ -156,7 +159,7 @@ public final class ChainEngine {
             if !retry {
                 do throws(CNIError) { try recorded?.abandon() } catch { log.write(.warning, call.request.fields, error.text) }
             }
-            throw CNIError(error.code, error.message, details: ([error.details] + left).filter { !$0.isEmpty }.joined(separator: "; "))
+            throw error.adding(left)
         }
         do throws(CNIError) {
             try recorded?.complete(result ?? CNIResult())
@@ -242,7 +245,7 @@ public final class ChainEngine {
         }
         var failures = deleteUnused(request)
         do throws(CNIError) { _ = try run(request, recorded: nil) } catch { failures.append(error) }
-        try ChainEngine.report(failures)
+        try CNIError.throwAll(failures)
     }
 
     private func deleteUnused(_ request: ChainRequest) -> [CNIError] {
@@ -254,18 +257,12 @@ public final class ChainEngine {
                 operation: .del, network: request.network, cniVersion: request.cniVersion, containerID: record.attachment.containerID,
                 interfaceName: record.attachment.interfaceName, path: request.path, plugins: [])
             do throws(CNIError) {
-                for _ in record.chains { _ = try run(deletion) }
+                for _ in record.chains { try delete(deletion) }
             } catch {
                 failures.append(error.prefixed("DEL of \(record.attachment.containerID) \(record.attachment.interfaceName)"))
             }
         }
         return failures
-    }
-
-    private static func report(_ failures: [CNIError]) throws(CNIError) {
-        guard let first = failures.first else { return }
-        let rest = failures.dropFirst().map { $0.text }
-        throw CNIError(first.code, first.message, details: ([first.details] + rest).filter { !$0.isEmpty }.joined(separator: "; "))
     }
 
     private func collect(_ steps: [Step], _ call: ChainCall) throws(CNIError) {
@@ -279,7 +276,7 @@ public final class ChainEngine {
                 failures.append(error)
             }
         }
-        try ChainEngine.report(failures)
+        try CNIError.throwAll(failures)
     }
 
     // MARK: One plugin
@@ -309,7 +306,7 @@ public final class ChainEngine {
         let began = Clock.microseconds
         var failure: CNIError?
         // An executable has its own limit.
-        enter("\(step.plugin.type): \(operation.command)", limitMilliseconds: step.isModule ? step.plugin.timeoutSeconds * 1000 : 0)
+        enter("\(step.plugin.type): \(operation.command)", limitMilliseconds: step.module == nil ? 0 : step.plugin.timeoutSeconds * 1000)
         defer { leave() }
         defer { note(step, call, operation, microseconds: Clock.microseconds - began, failure) }
         do throws(CNIError) {
@@ -362,10 +359,10 @@ public final class ChainEngine {
         if operation == .gc && invocation.call.request.validAttachments == nil { return nil }
         invocation.cniVersion = try module.version(for: invocation.cniVersion)
         if let version = CNIVersion(invocation.cniVersion), version < operation.since { return nil }
-        guard let function = module.function(invocation.operation) else { return nil }
+        guard let function = module.function(operation) else { return nil }
         let status = try hostTable.callAndReturn(function, invocation)
         if status != CATENA_OK {
-            throw invocation.failure ?? CNIError("\(invocation.operation.command) failed with \(status) and without a reason")
+            throw invocation.failure ?? CNIError("\(operation.command) failed with \(status) and without a reason")
         }
         guard operation == .add else { return nil }
         // A module states a result as structs, which have no place for more.
@@ -430,23 +427,12 @@ struct Step {
     let plugin: ChainPlugin
     let executor: Executor
 
-    /// Whether it is a module that makes the container's interface.
-    var makesInterface: Bool {
-        if case .module(let module) = executor { return module.makesInterface }
-        return false
-    }
+    /// The module; nil where it is an executable.
+    var module: LoadedModule? { if case .module(let module) = executor { module } else { nil } }
 
-    /// Whether it runs in this process.
-    var isModule: Bool {
-        if case .module = executor { return true }
-        return false
-    }
+    /// Whether it is a module that makes the container's interface.
+    var makesInterface: Bool { module?.makesInterface ?? false }
 
     /// How it runs, for the log.
-    var kind: String {
-        switch executor {
-        case .module: "in-process"
-        case .executable: "exec"
-        }
-    }
+    var kind: String { module == nil ? "exec" : "in-process" }
 }

@@ -7,11 +7,14 @@ public struct ChainPlugin: Sendable {
     public let type: String
     /// The configuration, with `name`, `cniVersion`, `runtimeConfig` and `args` as the plugin is to see them, without `prevResult`.
     public let config: JSONObject
-    /// How long it may take as an executable.
+    /// How long one operation of it may take.
     public let timeoutSeconds: Int
 
     /// The limit where no configuration sets one.
     public static let standardTimeoutSeconds = 60
+
+    /// What to do about a limit that was too short.
+    static let timeoutAdvice = "`timeout` in catena's configuration, or in the plugin's `catena` object, sets the limit in seconds"
 
     /// Makes one of these parts.
     public init(type: String, config: JSONObject, timeoutSeconds: Int = ChainPlugin.standardTimeoutSeconds) {
@@ -67,10 +70,7 @@ public struct ChainRequest: Sendable {
 
     /// Whose request this is, for the log.
     public var fields: [LogField] {
-        var fields = [LogField("net", network)]
-        if !containerID.isEmpty { fields.append(LogField("container", containerID)) }
-        if !interfaceName.isEmpty { fields.append(LogField("ifname", interfaceName)) }
-        return fields
+        LogField.of(network: network, containerID: containerID, interfaceName: interfaceName)
     }
 
     /// This attachment's identity.

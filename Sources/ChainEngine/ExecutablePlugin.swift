@@ -138,7 +138,7 @@ struct ExecutablePlugin {
             if !errors.isEmpty { StandardStream.writeError(String(decoding: errors, as: UTF8.self)) }
             return CNIError(
                 .tryAgainLater, "\(file) did not end within \(plugin.timeoutSeconds) s and was killed",
-                details: "`timeout` in catena's configuration, or in the plugin's `catena` object, sets the limit in seconds")
+                details: ChainPlugin.timeoutAdvice)
         case .outputTooLong: return CNIError("\(file) wrote more than a result can be, and was killed")
         }
     }

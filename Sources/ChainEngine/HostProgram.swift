@@ -13,7 +13,7 @@ public enum HostProgram {
             undo: { (invocation, progress, steps) throws(CNIError) in
                 var request = try invocation.request(plugins: [])
                 request.operation = .del
-                try engine(invocation, progress).undo(request, steps: steps)
+                try engine(invocation, progress).delete(request, steps: steps)
             },
             { (invocation, progress) throws(CNIError) in try serve(invocation, try engine(invocation, progress)) })
     }

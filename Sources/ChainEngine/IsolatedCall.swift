@@ -28,16 +28,16 @@ enum IsolatedCall {
     private static func describe(_ ending: ChildProcess.Ending, _ current: String) -> CNIError {
         let what = current.isEmpty ? "catena" : current
         switch ending {
-        case .signal(let signal):
+        case .ended(.signal(let signal)):
             return CNIError(
                 "\(what) crashed: signal \(signal), \(String(cString: strsignal(signal)))",
                 details: "the process that runs the modules has ended: nothing else is affected")
-        case .exited(let status):
+        case .ended(.exited(let status)):
             return CNIError("\(what) ended the process with exit status \(status)", details: "a module must return, not exit")
         case .timeout:
             return CNIError(
                 .tryAgainLater, "\(what) did not end within its limit and was killed",
-                details: "`timeout` in catena's configuration, or in the plugin's `catena` object, sets the limit in seconds")
+                details: ChainPlugin.timeoutAdvice)
         case .answer: return CNIError(what)
         }
     }

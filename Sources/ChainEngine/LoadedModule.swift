@@ -64,12 +64,9 @@ public struct LoadedModule {
     public func version(for version: String) throws(CNIError) -> String {
         let served = versions
         if served.contains(version) { return version }
-        var best: CNIVersion?
-        for text in served {
-            guard let own = CNIVersion(text), let limit = CNIVersion(version), own < limit else { continue }
-            if best.map({ $0 < own }) ?? true { best = own }
+        if let limit = CNIVersion(version), let newest = served.compactMap({ CNIVersion($0) }).filter({ $0 < limit }).max() {
+            return newest.text
         }
-        if let best { return best.text }
         throw CNIError(
             .incompatibleVersion, "incompatible CNI versions",
             details: "config is \"\(version)\", plugin supports \(served.joined(separator: ", "))")

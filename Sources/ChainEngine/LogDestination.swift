@@ -1,5 +1,4 @@
 import CLinux
-import CNI
 import Linux
 
 /// Where the log goes besides standard error.
@@ -37,7 +36,7 @@ public enum LogDestination: Equatable, Sendable {
 
     /// An entry in the journal's native protocol: `NAME=value` lines. What a line can't hold is not in our values.
     private static func journal(_ level: Logger.Level, _ fields: [LogField], _ message: String) -> String {
-        var text = "MESSAGE=\(oneLine(Logger.line(level, fields, message)))\nPRIORITY=\(level.priority)\nSYSLOG_IDENTIFIER=catena\n"
+        var text = "MESSAGE=\(Logger.line(level, fields, message))\nPRIORITY=\(level.priority)\nSYSLOG_IDENTIFIER=catena\n"
         for field in fields { text += "\(journalName(field.name))=\(oneLine(field.value))\n" }
         return text
     }

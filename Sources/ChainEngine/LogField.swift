@@ -11,6 +11,12 @@ public struct LogField: Sendable {
         self.value = value
     }
 
+    /// Whose a line is: net, and where they are not empty container and ifname.
+    static func of(network: String, containerID: String, interfaceName: String) -> [LogField] {
+        [LogField("net", network)]
+            + [LogField("container", containerID), LogField("ifname", interfaceName)].filter { !$0.value.isEmpty }
+    }
+
     /// `name=value`, the value quoted where it holds more than a plain word.
     var text: String { "\(name)=\(LogField.quoted(value))" }
 

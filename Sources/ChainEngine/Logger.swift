@@ -80,7 +80,7 @@ public struct Logger: Sendable {
         do throws(Errno) {
             try destination.write(level, fields, message)
         } catch {
-            StandardStream.writeError("catena: level=warning msg=\"write log: \(error.text)\"\n")
+            StandardStream.writeError("catena: \(Logger.line(.warning, [], "write log: \(error.text)"))\n")
         }
     }
 

@@ -10,7 +10,7 @@ public enum PluginConfiguration {
     ///   - place: the key they stand under, for errors.
     ///   - capabilityArguments: what the runtime offers; a plugin gets what it declares under `capabilities`.
     ///   - args: the `args` that plugins without their own get.
-    ///   - timeoutSeconds: how long plugins without their own limit may take as executables.
+    ///   - timeoutSeconds: how long plugins without their own limit may take.
     public static func plugins(
         _ entries: [JSON], place: String, network: String, cniVersion: String, capabilityArguments: JSONObject, args: JSON?,
         timeoutSeconds: Int = ChainPlugin.standardTimeoutSeconds
@@ -23,16 +23,23 @@ public enum PluginConfiguration {
             }
             let reader = ConfigReader(object, at: "\(place)[\(index)]")
             let type = try pluginType(reader)
-            let timeout = try PluginConfiguration.timeoutSeconds(try reader.object("catena")) ?? timeoutSeconds
             var config = object
-            config["catena"] = nil
             config["name"] = .string(network)
             config["cniVersion"] = .string(cniVersion)
             if let runtime = try runtimeConfig(reader, capabilityArguments) { config["runtimeConfig"] = .object(runtime) }
             if let args, config["args"] == nil { config["args"] = args }
-            plugins.append(ChainPlugin(type: type, config: config, timeoutSeconds: timeout))
+            plugins.append(try plugin(type, ConfigReader(config, at: reader.place), timeoutSeconds: timeoutSeconds))
         }
         return plugins
+    }
+
+    /// A plugin without the object `catena` of its configuration, which is for us: it may hold the plugin's own time limit.
+    static func plugin(
+        _ type: String, _ reader: ConfigReader, timeoutSeconds standard: Int = ChainPlugin.standardTimeoutSeconds
+    ) throws(CNIError) -> ChainPlugin {
+        var config = reader.object
+        config["catena"] = nil
+        return ChainPlugin(type: type, config: config, timeoutSeconds: try timeoutSeconds(try reader.object("catena")) ?? standard)
     }
 
     /// The key `timeout`, in seconds, of an object that may hold it; nil where it does not.

@@ -77,7 +77,7 @@ public struct PluginInvocation {
         } catch {
             guard operation == .del else { throw error }
             Logger.fromEnvironment.write(
-                .warning, [LogField("net", network), LogField("container", containerID), LogField("ifname", interfaceName)], error.text)
+                .warning, LogField.of(network: network, containerID: containerID, interfaceName: interfaceName), error.text)
             return nil
         }
     }

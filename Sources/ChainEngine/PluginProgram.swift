@@ -49,19 +49,15 @@ public enum PluginProgram {
     ) throws(CNIError) -> String {
         let progress: ChildProgress
         do throws(Errno) { progress = try ChildProgress() } catch { throw CNIError("share memory with a child process: \(error.text)") }
-        var failure: CNIError
         do throws(CNIError) {
             return try IsolatedCall.run(progress) { () throws(CNIError) in
                 guard let result = try body(invocation, progress) else { return "" }
                 return try ResultFormat.encode(result, version: invocation.cniVersion).text(indented: true)
             }
         } catch {
-            failure = error
+            guard !progress.isComplete, invocation.operation == .add, let undo else { throw error }
+            throw error.adding(undoAll(invocation, progress, undo))
         }
-        guard !progress.isComplete, invocation.operation == .add, let undo else { throw failure }
-        let left = undoAll(invocation, progress, undo)
-        failure.details = ([failure.details] + left).filter { !$0.isEmpty }.joined(separator: "; ")
-        throw failure
     }
 
     /// Undoes the steps that were begun, each time in a child of its own: where DEL of one dies too, those before it still get theirs.

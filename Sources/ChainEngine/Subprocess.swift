@@ -6,12 +6,14 @@ import Linux
 struct Subprocess {
     /// How it ended and what it wrote.
     struct Outcome {
-        /// The exit status; nil where a signal ended it.
-        let status: Int32?
-        /// The signal that ended it; 0 for none.
-        let signal: Int32
+        let end: ProcessEnd
         let output: [UInt8]
         let errors: [UInt8]
+
+        /// The exit status; nil where a signal ended it.
+        var status: Int32? { if case .exited(let status) = end { status } else { nil } }
+        /// The signal that ended it; 0 for none.
+        var signal: Int32 { if case .signal(let signal) = end { signal } else { 0 } }
     }
 
     /// Why there is no outcome.
@@ -33,8 +35,7 @@ struct Subprocess {
         var errors: [UInt8] = []
         do throws(Errno) {
             // Standard input is a file in memory: no writing to a pipe that nobody reads, no SIGPIPE.
-            let stdin = FileDescriptor(owning: memfd_create("cni-stdin", UInt32(MFD_CLOEXEC)))
-            if stdin.rawValue < 0 { throw Errno.current }
+            let stdin = try FileDescriptor.inMemory("cni-stdin")
             try stdin.writeAll(input)
             lseek(stdin.rawValue, 0, SEEK_SET)
             let stdout = try Pipe()
@@ -103,12 +104,9 @@ struct Subprocess {
             kill(-pid, SIGKILL)
             kill(pid, SIGKILL)
         }
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0 && Errno.current == .interrupted {}
+        let end = ProcessEnd.wait(for: pid)
         if let failure { throw failure }
-        return Outcome(
-            status: clinux_wait_exited(status) != 0 ? clinux_wait_exit_status(status) : nil, signal: clinux_wait_signal(status),
-            output: stdout.bytes, errors: stderr.bytes)
+        return Outcome(end: end, output: stdout.bytes, errors: stderr.bytes)
     }
 }
 

@@ -16,11 +16,7 @@ public enum WrapperProgram {
             }
             var config = invocation.config.object
             config["prevResult"] = nil
-            // For plugins that it delegates to.
-            let timeout = try PluginConfiguration.timeoutSeconds(try invocation.config.object("catena"))
-            config["catena"] = nil
-            let plugin = ChainPlugin(type: type, config: config, timeoutSeconds: timeout ?? ChainPlugin.standardTimeoutSeconds)
-            return try engine.run(try invocation.request(plugins: [plugin]))
+            return try engine.run(try invocation.request(plugins: [try PluginConfiguration.plugin(type, ConfigReader(config))]))
         }
     }
 }

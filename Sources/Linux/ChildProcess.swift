@@ -6,10 +6,8 @@ public enum ChildProcess {
     public enum Ending: Equatable, Sendable {
         /// It has given its answer.
         case answer([UInt8])
-        /// It ended by itself with this status, without an answer.
-        case exited(Int32)
-        /// A signal ended it.
-        case signal(Int32)
+        /// It ended without an answer.
+        case ended(ProcessEnd)
         /// It did one thing for longer than it said, and was killed.
         case timeout
     }
@@ -18,33 +16,22 @@ public enum ChildProcess {
     ///
     /// Throws where there can be no child. The corresponding C function is `fork`.
     public static func run(_ progress: ChildProgress, _ body: () -> [UInt8]) throws(Errno) -> Ending {
-        let answer = FileDescriptor(owning: memfd_create("answer", UInt32(MFD_CLOEXEC)))
-        if answer.rawValue < 0 { throw Errno.current }
+        let answer = try FileDescriptor.inMemory("answer")
         progress.clear()
         let pid = clinux_fork()
         if pid < 0 { throw Errno.current }
         if pid == 0 {
             dup2(2, 1)
-            let bytes = body()
-            let written: Bool
-            do throws(Errno) {
-                try answer.writeAll(bytes)
-                written = true
-            } catch {
-                written = false
-            }
-            if written { progress.isComplete = true }
+            if (try? answer.writeAll(body())) != nil { progress.isComplete = true }
             _exit(0)
         }
         let killed = wait(pid, progress)
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0 && Errno.current == .interrupted {}
+        let end = ProcessEnd.wait(for: pid)
         if progress.isComplete {
             lseek(answer.rawValue, 0, SEEK_SET)
             return .answer(try answer.readAll(limit: 64 << 20))
         }
-        if killed { return .timeout }
-        return clinux_wait_exited(status) != 0 ? .exited(clinux_wait_exit_status(status)) : .signal(clinux_wait_signal(status))
+        return killed ? .timeout : .ended(end)
     }
 
     /// Waits until the child has ended; true where it had to be killed, since it did one thing for too long.

@@ -19,6 +19,13 @@ public struct FileDescriptor: ~Copyable {
         }
     }
 
+    /// Makes a file in memory. The corresponding C function is `memfd_create`.
+    public static func inMemory(_ name: String) throws(Errno) -> FileDescriptor {
+        let descriptor = memfd_create(name, UInt32(MFD_CLOEXEC))
+        if descriptor < 0 { throw Errno.current }
+        return FileDescriptor(owning: descriptor)
+    }
+
     /// Reads to the end of the file. Throws `EFBIG` when there are more than `limit` bytes.
     public func readAll(limit: Int) throws(Errno) -> [UInt8] {
         var bytes: [UInt8] = []

@@ -13,7 +13,7 @@ public enum NftIdentity {
         let text = prefix(network) + encode(attachment.containerID) + "/" + encode(attachment.interfaceName)
         if text.utf8.count <= limit { return text }
         // What is cut off still counts, by its hash.
-        let hash = "~" + String(fnv(text), radix: 16)
+        let hash = "~" + String(FNV1a.hash(text), radix: 16)
         return String(decoding: text.utf8.prefix(limit - hash.utf8.count), as: UTF8.self) + hash
     }
 
@@ -31,10 +31,5 @@ public enum NftIdentity {
             }
         }
         return result
-    }
-
-    /// FNV-1a, 64 bits: the same in every process, unlike a Hasher's.
-    private static func fnv(_ text: String) -> UInt64 {
-        text.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }
 }

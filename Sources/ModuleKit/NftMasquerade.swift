@@ -55,14 +55,7 @@ public enum NftMasquerade {
     }
 
     /// STATUS: throws code 50 where nftables can't be used.
-    public static func checkAvailable(_ call: ModuleCall) throws(CNIError) {
-        do throws(CNIError) {
-            _ = try call.hasNftChain(family: "inet", table: NftTable.name, chain: chain)
-            _ = try call.queryNft("list chain inet catena \(chain)")
-        } catch {
-            throw CNIError(.notAvailable, error.message, details: error.details)
-        }
-    }
+    public static func checkAvailable(_ call: ModuleCall) throws(CNIError) { try NftTable.checkAvailable(call, chain: chain) }
 
     /// The differences between these addresses' elements and what is there.
     public static func check(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) -> [String] {

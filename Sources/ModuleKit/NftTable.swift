@@ -20,6 +20,14 @@ public enum NftTable {
         return ([header, "flush chain inet catena \(chain)"] + rules.map { "add rule inet catena \(chain) \($0)" }).joined(separator: "\n")
     }
 
+    /// STATUS: throws code 50 where nftables can't be used: the kernel has to answer for a chain, there or not, and libnftables to be there.
+    public static func checkAvailable(_ call: ModuleCall, chain: String) throws(CNIError) {
+        try unavailable { () throws(CNIError) in
+            _ = try call.hasNftChain(family: "inet", table: name, chain: chain)
+            _ = try call.queryNft("list chain inet catena \(chain)")
+        }
+    }
+
     /// A network as part of a chain's name: "10.1.0.0/16", "fd00-1--/64".
     public static func word(_ network: IPNetwork) -> String {
         String(network.network.text.map { $0 == ":" ? "-" : $0 })

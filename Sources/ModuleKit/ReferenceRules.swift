@@ -1,6 +1,5 @@
-import CLinux
-import CMd
 import CNI
+import Digest
 import JSON
 
 /// The NAT rules that the reference plugins (containernetworking/plugins) made for an attachment, which our DEL has to remove where a node
@@ -27,7 +26,8 @@ public enum ReferenceRules {
         }
         if try call.hasNftChain(family: "inet", table: "cni_plugins_masquerade", chain: "masq_checks") {
             let instance =
-                sha512(call.network).prefix(16) + "-" + sha512("\(call.interfaceName):\(call.containerID)").prefix(16)
+                SHA512.text(of: call.network).prefix(16) + "-"
+                + SHA512.text(of: "\(call.interfaceName):\(call.containerID)").prefix(16)
             commands += try rules(call, "inet", "cni_plugins_masquerade", "masq_checks")
                 .filter { $0["comment"]?.string?.hasPrefix(String(instance)) ?? false }.compactMap { deletion($0) }
         }
@@ -102,17 +102,6 @@ public enum ReferenceRules {
 
     /// The chain of a container in a network: 28 characters, of them as many of the hash as fit. It does not count the interface.
     private static func chainName(_ prefix: String, _ call: ModuleCall) -> String {
-        prefix + sha512(call.network + call.containerID).prefix(28 - prefix.utf8.count)
-    }
-
-    /// The hash in hexadecimal digits. sha512(3).
-    static func sha512(_ text: String) -> String {
-        let bytes = Array(text.utf8)
-        var state = SHA2_CTX()
-        SHA512Init(&state)
-        SHA512Update(&state, bytes, bytes.count)
-        var digest = [UInt8](repeating: 0, count: 64)
-        SHA512Final(&digest, &state)
-        return Hex.text(digest)
+        prefix + SHA512.text(of: call.network + call.containerID).prefix(28 - prefix.utf8.count)
     }
 }

@@ -54,7 +54,7 @@ public final class NetworkNamespace {
         if stat("/proc/thread-self/ns/net", &own) == 0, fstat(fd, &wanted) == 0, own.st_dev == wanted.st_dev, own.st_ino == wanted.st_ino {
             return true
         }
-        if setns(fd, CLONE_NEWNET) != 0 { throw CNIError(.invalidNetns, "go back to the host's network namespace: \(Errno.current.text)") }
+        try goBack()
         return false
     }
 
@@ -69,30 +69,31 @@ public final class NetworkNamespace {
     /// Runs `body` with the calling thread in a new network namespace, which is gone afterwards: to try out what the kernel can do. False
     /// where no namespace may be made, and `body` was not run. The corresponding C function is `unshare`.
     public static func withTemporary(_ body: () throws(CNIError) -> Void) throws(CNIError) -> Bool {
-        let own = clinux_open("/proc/thread-self/ns/net", O_RDONLY, 0)
-        if own < 0 { return false }
-        defer { close(own) }
-        if unshare(CLONE_NEWNET) != 0 { return false }
-        var failure: CNIError?
-        do throws(CNIError) { try body() } catch { failure = error }
-        if setns(own, CLONE_NEWNET) != 0 { throw CNIError(.invalidNetns, "go back to the host's network namespace: \(Errno.current.text)") }
-        if let failure { throw failure }
+        guard let own = try? current(), unshare(CLONE_NEWNET) == 0 else { return false }
+        try own.goBack(after: body)
         return true
     }
 
     /// Runs `body` with the calling thread in the namespace `fd`, and puts the thread back whatever happens. The corresponding C function
     /// is `setns`.
     public static func with<T>(fd: Int32, _ body: () throws(CNIError) -> T) throws(CNIError) -> T {
-        let own = clinux_open("/proc/thread-self/ns/net", O_RDONLY, 0)
-        if own < 0 { throw CNIError(.invalidNetns, "open the thread's own network namespace: \(Errno.current.text)") }
-        defer { close(own) }
+        let own = try current()
         if setns(fd, CLONE_NEWNET) != 0 { throw CNIError(.invalidNetns, "enter network namespace: \(Errno.current.text)") }
+        return try own.goBack(after: body)
+    }
+
+    /// Runs `body`, then puts the calling thread into this namespace, whatever happened.
+    private func goBack<T>(after body: () throws(CNIError) -> T) throws(CNIError) -> T {
         let outcome: Result<T, CNIError>
         do throws(CNIError) { outcome = .success(try body()) } catch { outcome = .failure(error) }
-        if setns(own, CLONE_NEWNET) != 0 { throw CNIError(.invalidNetns, "go back to the host's network namespace: \(Errno.current.text)") }
+        try goBack()
         switch outcome {
         case .success(let value): return value
         case .failure(let error): throw error
         }
+    }
+
+    private func goBack() throws(CNIError) {
+        if setns(fd, CLONE_NEWNET) != 0 { throw CNIError(.invalidNetns, "go back to the host's network namespace: \(Errno.current.text)") }
     }
 }

@@ -1,4 +1,5 @@
 import CLinux
+import CNI
 import Linux
 
 /// A lock on one attachment, held until this value goes away or the process ends.
@@ -10,17 +11,12 @@ public struct AttachmentLock: ~Copyable {
 
     /// Opens `path`, making it where it is missing, and waits for the lock of `name`.
     init(_ path: String, name: String) throws(Errno) {
+        // Cut to what an offset in a file can be.
+        let offset = off_t(FNV1a.hash(name) & 0x3fff_ffff_ffff_ffff)
         let opened = try FileDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o600)
-        while clinux_lock_byte(opened.rawValue, Int16(F_WRLCK), AttachmentLock.hash(name)) != 0 {
+        while clinux_lock_byte(opened.rawValue, Int16(F_WRLCK), offset) != 0 {
             if Errno.current != .interrupted { throw Errno.current }
         }
         file = opened
-    }
-
-    /// FNV-1a, cut to what an offset in a file can be.
-    private static func hash(_ name: String) -> off_t {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        return off_t(hash & 0x3fff_ffff_ffff_ffff)
     }
 }

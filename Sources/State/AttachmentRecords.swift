@@ -80,7 +80,11 @@ public struct AttachmentRecords: Sendable {
 
     /// The record of an attachment; nil where there is none that can be read.
     public func read(network: String, _ attachment: Attachment) -> Record? {
-        guard let bytes = try? File.read(path(network, attachment)), let json = try? JSON(parsing: bytes) else { return nil }
+        read(path(network, attachment))
+    }
+
+    private func read(_ path: String) -> Record? {
+        guard let bytes = try? File.read(path), let json = try? JSON(parsing: bytes) else { return nil }
         return AttachmentRecords.decode(json)
     }
 
@@ -106,9 +110,8 @@ public struct AttachmentRecords: Sendable {
     public func records(network: String) -> [Record] {
         let names = (try? File.list("\(directory)/\(network)")) ?? []
         return names.sorted().compactMap { name in
-            guard let bytes = try? File.read("\(directory)/\(network)/\(name)"), let json = try? JSON(parsing: bytes),
-                let record = AttachmentRecords.decode(json), path(network, record.attachment) == "\(directory)/\(network)/\(name)"
-            else { return nil }
+            let file = "\(directory)/\(network)/\(name)"
+            guard let record = read(file), path(network, record.attachment) == file else { return nil }
             return record
         }
     }

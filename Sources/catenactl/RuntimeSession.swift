@@ -1,7 +1,7 @@
 import CLinux
-import CMd
 import CNI
 import ChainEngine
+import Digest
 import JSON
 import Linux
 import Namespace
@@ -172,15 +172,7 @@ struct Target {
     var attachment: Attachment { Attachment(containerID: containerID, interfaceName: interfaceName) }
 
     /// The container ID that cnitool makes of a namespace: `cnitool-` and 20 hex digits of the SHA-512 of its absolute path.
-    static func containerID(of netns: String) -> String {
-        let bytes = Array(netns.utf8)
-        var state = SHA2_CTX()
-        SHA512Init(&state)
-        SHA512Update(&state, bytes, bytes.count)
-        var digest = [UInt8](repeating: 0, count: 64)
-        SHA512Final(&digest, &state)
-        return "cnitool-" + Hex.text(digest.prefix(10))
-    }
+    static func containerID(of netns: String) -> String { "cnitool-" + SHA512.text(of: netns).prefix(20) }
 
     /// The path made absolute; it need not exist.
     static func absolute(_ path: String) -> String {

@@ -24,10 +24,6 @@ def addresses(outcome):
     return [ip["address"] for ip in outcome.result["ips"]]
 
 
-def reservations(host):
-    return sorted(name.split("/")[-1] for name in host.files(FILES) if name.split("/")[-1][0].isdigit() or ":" in name.split("/")[-1])
-
-
 POOL = host_local("10.1.0.0/24")
 
 
@@ -62,7 +58,7 @@ def test_side_by_side_with_the_reference(plugin, host, first):
     assert "duplicate allocation" in plugin("ADD", POOL, reference=not first, cid="c1").error["msg"]
     assert plugin("DEL", POOL, reference=not first, cid="c1").ok
     assert plugin("DEL", POOL, reference=first, cid="c2").ok
-    assert reservations(host) == ["10.1.0.4"]
+    assert host.reservations() == ["10.1.0.4"]
     assert addresses(plugin("ADD", POOL, reference=False, cid="c4")) == ["10.1.0.5/24"]
 
 
@@ -90,7 +86,7 @@ def test_requested_addresses(plugin, keys, args):
 def test_addresses_that_cannot_be_had(plugin, host, address, words):
     """The gateway's, one of no range, and what is none."""
     assert words in plugin("ADD", POOL, keys={"runtimeConfig": {"ips": [address]}}).error["msg"]
-    assert reservations(host) == []
+    assert host.reservations() == []
 
 
 def test_ranges_of_the_runtime(plugin):
@@ -127,9 +123,9 @@ def test_gc_and_status(plugin, host):
     assert plugin("STATUS", pool, version="1.1.0").error["code"] == 50
     valid = [{"containerID": "c3", "ifname": "eth0"}]
     assert plugin("GC", pool, version="1.1.0", keys={"cni.dev/valid-attachments": valid}).ok
-    assert reservations(host) == ["10.1.0.5"]
+    assert host.reservations() == ["10.1.0.5"]
     assert plugin("STATUS", pool, version="1.1.0").ok
     plugin("ADD", pool)
     without = plugin("GC", pool, version="1.1.0")
-    assert without.ok and "valid-attachments" in without.stderr and len(reservations(host)) == 2, "nothing may be taken for a leftover"
-    assert plugin("GC", pool, version="1.1.0", keys={"cni.dev/valid-attachments": None}).ok and reservations(host) == []
+    assert without.ok and "valid-attachments" in without.stderr and len(host.reservations()) == 2, "nothing may be taken for a leftover"
+    assert plugin("GC", pool, version="1.1.0", keys={"cni.dev/valid-attachments": None}).ok and host.reservations() == []

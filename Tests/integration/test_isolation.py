@@ -3,7 +3,7 @@
 import pytest
 
 import harness
-from harness import CNIFailure, bridge, conflist, host_local, portmap, run_plugin
+from harness import CNIFailure, assert_detached, bridge, conflist, host_local, portmap, run_plugin
 
 NET = bridge(isGateway=True, ipMasq=True, ipam=host_local("10.1.0.0/24"))
 DEADLY = {
@@ -27,12 +27,6 @@ def hostile(lab, compile_module):
     return hostile
 
 
-def nothing_left(host, a):
-    assert a.link("eth0") is None and "elements" not in host.out(["nft", "list", "ruleset"])
-    assert not [name for name in host.files("/var/lib/cni/networks/net") if name.endswith("10.1.0.2")]
-    assert not [name for name in host.files("/var/lib/cni/catena/attachments") if name.endswith(":eth0")]
-
-
 @pytest.mark.parametrize("fault", DEADLY)
 def test_add(lab, host, a, hostile, fault):
     """ADD: the error names the module and how it ended; it and those before it get DEL, those after it nothing."""
@@ -42,7 +36,7 @@ def test_add(lab, host, a, hostile, fault):
         lab.runtime().add(network, a, capabilities={"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]})
     assert failure.value.message.startswith("hostile: ") and words in failure.value.message
     assert lab.log() == [("before", "ADD"), ("hostile", "1"), ("hostile", "2"), ("before", "DEL")]
-    nothing_left(host, a)
+    assert_detached(host, a)
     lab.runtime().delete(network, a)
 
 
@@ -53,7 +47,7 @@ def test_a_module_that_dies_in_its_undo_too(lab, host, a, hostile):
         lab.runtime().add(network, a)
     assert failure.value.message.startswith("hostile: ADD crashed") and "hostile: DEL crashed" in failure.value.error["details"]
     assert lab.log()[-1] == ("before", "DEL")
-    nothing_left(host, a)
+    assert_detached(host, a)
 
 
 @pytest.mark.parametrize("verb, number", [("del", "CATENA_DEL"), ("check", "CATENA_CHECK")])
@@ -66,7 +60,7 @@ def test_other_verbs(lab, host, a, hostile, verb, number):
         {"del": runtime.delete, "check": runtime.check}[verb](network, a)
     hostile("return 0", number)
     runtime.delete(network, a)
-    nothing_left(host, a)
+    assert_detached(host, a)
 
 
 def test_a_module_that_hangs(lab, host, a, hostile):
@@ -75,7 +69,7 @@ def test_a_module_that_hangs(lab, host, a, hostile):
     with pytest.raises(CNIFailure, match="did not end within its limit") as failure:
         lab.runtime().add(network, a)
     assert failure.value.code == 11
-    nothing_left(host, a)
+    assert_detached(host, a)
 
 
 @pytest.mark.parametrize("does", ['printf("noise"); fflush(stdout)', 'write(1, "noise", 5) < 0 ? abort() : (void)0', "close(1)",
@@ -87,7 +81,7 @@ def test_what_does_no_harm(lab, host, a, hostile, does):
     assert result["ips"][0]["address"] == "10.1.0.2/24"
     a.ping("10.1.0.1")
     lab.runtime().delete(network, a)
-    nothing_left(host, a)
+    assert_detached(host, a)
 
 
 def test_an_exception_of_cpp(lab, host, a):
@@ -99,7 +93,7 @@ def test_an_exception_of_cpp(lab, host, a):
     (lab.modules / "throws.so").chmod(0o755)
     with pytest.raises(CNIFailure, match="throws: ADD crashed: signal 6"):
         lab.runtime().add(conflist(NET, {"type": "throws"}), a)
-    nothing_left(host, a)
+    assert_detached(host, a)
 
 
 def test_a_delegate_that_crashes(lab, host, a, hostile):

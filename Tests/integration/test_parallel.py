@@ -12,10 +12,6 @@ COUNT = 64
 NET = bridge(isGateway=True, ipMasq=True, ipam=host_local("10.1.0.0/24", "fd00:1::/64"))
 
 
-def reservations(host):
-    return [name.split("/")[-1] for name in host.files("/var/lib/cni/networks/net") if name.split("/")[-1][:3] in ("10.", "fd0")]
-
-
 def settled(host):
     """What has to be as it was when all containers are detached."""
     snapshot = host.snapshot()
@@ -55,14 +51,14 @@ def test_64_at_once(lab, host, program, executable):
     with concurrent.futures.ThreadPoolExecutor(COUNT) as pool:
         results = list(pool.map(cycle, order))
         addresses = [ip["address"] for result in results for ip in result["ips"]]
-        assert len(set(addresses)) == 2 * COUNT and len(reservations(host)) == 2 * COUNT
+        assert len(set(addresses)) == 2 * COUNT and len(host.reservations()) == 2 * COUNT
         ruleset = host.out(["nft", "list", "ruleset"])
         assert all(f"tcp . {9000 + number} " in ruleset for number in range(COUNT))
         for number in (order[0], order[-1]):
             containers[number].ping("10.1.0.1")
         list(pool.map(lambda number: runtime.check(network, containers[number]), order))
         list(pool.map(lambda number: runtime.delete(network, containers[number]), order))
-    assert reservations(host) == [] and all(container.link("eth0") is None for container in containers)
+    assert host.reservations() == [] and all(container.link("eth0") is None for container in containers)
     after = settled(host)
     assert after == before
 
@@ -87,10 +83,10 @@ def test_calls_for_one_attachment(lab, host, a):
         outcomes = set(pool.map(call, range(32)))
     assert all(outcome == "ok" or "already exists" in outcome for outcome in outcomes), outcomes
     attached = a.link("eth0") is not None
-    assert len(reservations(host)) == (2 if attached else 0)
+    assert len(host.reservations()) == (2 if attached else 0)
     assert ("8080" in host.out(["nft", "list", "ruleset"])) == attached
     if attached:
         runtime.check(network, a)
         a.ping("10.1.0.1")
     lab.runtime().delete(network, a)
-    assert reservations(host) == [] and "8080" not in host.out(["nft", "list", "ruleset"]) and a.link("eth0") is None
+    assert host.reservations() == [] and "8080" not in host.out(["nft", "list", "ruleset"]) and a.link("eth0") is None

@@ -6,22 +6,11 @@ import stat
 import pytest
 
 import harness
-from harness import LOG, CNIFailure, bridge, conflist, host_local, portmap, run_plugin
+from harness import LOG, CNIFailure, assert_detached, bridge, conflist, host_local, portmap, run_plugin
 
 RECORDS = "/var/lib/cni/catena/attachments"
 NET = bridge(isGateway=True, ipMasq=True, ipam=host_local("10.1.0.0/24"))
 PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
-
-
-def records(host):
-    return [name for name, (mode, text) in host.files(RECORDS).items() if text is not None and not name.endswith("/lock")]
-
-
-def nothing_left(host, container):
-    assert container.link("eth0") is None
-    assert "elements" not in host.out(["nft", "list", "ruleset"])
-    assert [name for name in host.files("/var/lib/cni/networks") if name.split("/")[-1][0].isdigit() and "." in name] == []
-    assert records(host) == []
 
 
 def test_the_record(lab, host, a):
@@ -29,14 +18,14 @@ def test_the_record(lab, host, a):
     runtime = lab.runtime()
     network = conflist(NET, portmap())
     result = runtime.add(network, a, capabilities=PORTS)
-    assert records(host) == [f"{RECORDS}/net/id-a:eth0"]
-    file = host.path(records(host)[0])
+    assert host.records() == [f"{RECORDS}/net/id-a:eth0"]
+    file = host.path(host.records()[0])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     record = json.loads(file.read_text())
     assert [plugin["type"] for plugin in record["chains"][0]["plugins"]] == ["bridge", "portmap"]
     assert record["chains"][0]["plugins"][1]["runtimeConfig"] == PORTS and record["chains"][0]["result"]["ips"] == result["ips"]
     runtime.delete(network, a)
-    nothing_left(host, a)
+    assert_detached(host, a)
 
 
 @pytest.mark.parametrize("now", [
@@ -49,7 +38,7 @@ def test_del_after_the_conflist_has_changed(lab, host, a, now, forget):
     runtime = lab.runtime()
     runtime.add(conflist(NET, portmap()), a, capabilities=PORTS)
     runtime.delete(now, a, forget=forget)
-    nothing_left(host, a)
+    assert_detached(host, a)
     runtime.delete(conflist(NET, portmap()), a)
 
 
@@ -62,7 +51,7 @@ def test_del_after_the_conflist_file_is_gone(host, stage, a):
     for _ in range(2):
         outcome = run_plugin(host, harness.PLUGINS / "catena", "DEL", config)
         assert outcome.ok and outcome.stdout == "" and file in outcome.stderr
-        nothing_left(host, a)
+        assert_detached(host, a)
     assert file in run_plugin(host, harness.PLUGINS / "catena", "ADD", config).error["msg"]
 
 
@@ -71,22 +60,22 @@ def test_a_killed_add_is_undone_by_del(lab, host, a):
     lab.executable("killer", ADD="kill -9 $(cut -d' ' -f4 /proc/$PPID/stat); exit 1")
     with pytest.raises(json.JSONDecodeError):
         lab.runtime().add(conflist(NET, lab.module("second"), {"type": "killer"}), a)
-    assert a.link("eth0") is not None and records(host) == [f"{RECORDS}/net/id-a:eth0"]
+    assert a.link("eth0") is not None and host.records() == [f"{RECORDS}/net/id-a:eth0"]
     lab.runtime().delete(conflist({"type": "other"}), a)
-    nothing_left(host, a)
+    assert_detached(host, a)
 
 
 def test_a_failed_add_leaves_no_record(lab, host, a):
     """What was undone needs none; what could not be undone keeps it until DEL has worked."""
     with pytest.raises(CNIFailure):
         lab.runtime().add(conflist(NET, lab.module("failing", FAIL=1)), a)
-    nothing_left(host, a)
+    assert_detached(host, a)
     with pytest.raises(CNIFailure):
         lab.runtime().add(conflist(lab.executable("stuck", DEL="exit 1"), {"type": "failing"}), a)
-    assert records(host) == [f"{RECORDS}/net/id-a:eth0"]
+    assert host.records() == [f"{RECORDS}/net/id-a:eth0"]
     host.write(f"{LOG}.stuck.fails.DEL", "exit 0")
     lab.runtime().delete(conflist({"type": "other"}), a)
-    assert records(host) == []
+    assert host.records() == []
 
 
 def test_a_failed_del_keeps_the_record(lab, host, a):
@@ -96,10 +85,10 @@ def test_a_failed_del_keeps_the_record(lab, host, a):
     runtime.add(network, a)
     with pytest.raises(CNIFailure):
         runtime.delete(network, a)
-    assert records(host) == [f"{RECORDS}/net/id-a:eth0"]
+    assert host.records() == [f"{RECORDS}/net/id-a:eth0"]
     host.write(f"{LOG}.last.fails.DEL", "exit 0")
     runtime.delete(conflist(NET), a)
-    nothing_left(host, a)
+    assert_detached(host, a)
 
 
 def test_a_repeated_add_keeps_the_live_attachment(lab, host, a):
@@ -110,7 +99,7 @@ def test_a_repeated_add_keeps_the_live_attachment(lab, host, a):
         lab.runtime().add(conflist(NET), a)
     a.ping("10.1.0.1")
     runtime.delete(conflist({"type": "other"}), a)
-    nothing_left(host, a)
+    assert_detached(host, a)
 
 
 def test_two_hosts_in_one_list(lab, host, a):
@@ -120,10 +109,10 @@ def test_two_hosts_in_one_list(lab, host, a):
     network = conflist(first, second)
     runtime = harness.Runtime(host, "plain", path=["/run/test/bin"], env=lab.env)
     runtime.add(network, a, capabilities=PORTS)
-    assert len(json.loads(host.path(records(host)[0]).read_text())["chains"]) == 2
+    assert len(json.loads(host.path(host.records()[0]).read_text())["chains"]) == 2
     runtime.delete(network, a)
     assert lab.log() == [("one", "ADD"), ("two", "ADD"), ("two", "DEL"), ("one", "DEL")]
-    nothing_left(host, a)
+    assert_detached(host, a)
 
 
 def test_gc_undoes_recorded_attachments(lab, host, a, b):
@@ -134,7 +123,7 @@ def test_gc_undoes_recorded_attachments(lab, host, a, b):
     runtime.add(network, b)
     a.delete()
     runtime.gc(conflist(NET, version="1.1.0"), [("id-b", "eth0")])
-    assert ("old", "DEL") in lab.log() and records(host) == [f"{RECORDS}/net/id-b:eth0"]
+    assert ("old", "DEL") in lab.log() and host.records() == [f"{RECORDS}/net/id-b:eth0"]
     assert "8080" not in host.out(["nft", "list", "ruleset"])
     b.ping("10.1.0.1")
 
@@ -143,7 +132,7 @@ def test_a_broken_record_counts_as_none(lab, host, a):
     """DEL then goes by the configuration."""
     runtime = lab.runtime()
     runtime.add(conflist(NET), a)
-    host.path(records(host)[0]).write_text("{")
+    host.path(host.records()[0]).write_text("{")
     runtime.delete(conflist(NET), a)
     assert a.link("eth0") is None
 
@@ -166,5 +155,5 @@ def test_catenactl_del_without_the_configuration(lab, host, a):
         host.run([*tool, "add", "net", a.path], env=env)
         change(file)
         host.run([*tool, "del", "net", a.path], env={"NETCONFPATH": "/run/test/net.d"})
-        nothing_left(host, a)
+        assert_detached(host, a)
         assert host.files("/var/lib/cni/results") == {}

@@ -30,10 +30,6 @@ def ports(number):
     return {"portMappings": [{"hostPort": 8080 + number, "containerPort": 80, "protocol": "tcp"}]}
 
 
-def reservations(host):
-    return sorted(name.split("/")[-1] for name in host.files("/var/lib/cni/networks/net") if name.split("/")[-1][:3] in ("10.", "fd0"))
-
-
 def chains(host, container):
     """The reference's own chains of a container."""
     name = hashlib.sha512(f"net{container.id}".encode()).hexdigest()
@@ -52,7 +48,7 @@ def test_containers_of_the_reference(host, theirs, a, b, outside, engine, cached
         take_over(ours, theirs)
     ours.delete(NETWORK, a, capabilities=ports(0))
     assert chains(host, a) == [] and len(chains(host, b)) == 2
-    assert a.link("eth0") is None and reservations(host) == ["10.1.0.3", "fd00:1::3"]
+    assert a.link("eth0") is None and host.reservations() == ["10.1.0.3", "fd00:1::3"]
     ruleset = host.out(["nft", "list", "ruleset"])
     assert "8080" not in ruleset and "8081" in ruleset and "10.1.0.2" not in ruleset and "fd00:1::2" not in ruleset
     b.ping("10.1.0.1")
@@ -79,7 +75,7 @@ def test_back_to_the_reference(host, theirs, a, b, catena):
         # Debian's 1.1.1 takes it for an error that a rule of its own is missing, after it has done the rest: runtimes repeat DEL.
         assert "CNI-" in failure.message and "does not exist" in failure.message
         theirs.delete(network, a, capabilities=ports(0))
-    assert a.link("eth0") is None and reservations(host) == ["10.1.0.3", "fd00:1::3"]
+    assert a.link("eth0") is None and host.reservations() == ["10.1.0.3", "fd00:1::3"]
     new = host.add_netns("new")
     theirs.add(network, new, capabilities=ports(5))
     new.ping("10.1.0.3")
@@ -87,7 +83,7 @@ def test_back_to_the_reference(host, theirs, a, b, catena):
     Runtime(host, "catena").gc({**network, "cniVersion": "1.1.0"}, [("id-b", "eth0"), ("id-new", "eth0")])
     left = host.out(["nft", "list", "table", "inet", "catena"])
     assert "8080" not in left and "8081" in left and "id-a" not in left
-    assert reservations(host) == sorted(["10.1.0.3", "fd00:1::3", *(ip["address"].split("/")[0] for ip in theirs.cached(network, new)["ips"])])
+    assert host.reservations() == sorted(["10.1.0.3", "fd00:1::3", *(ip["address"].split("/")[0] for ip in theirs.cached(network, new)["ips"])])
     b.ping("10.1.0.1")
 
 
@@ -104,7 +100,7 @@ def test_back_with_the_cache_of_libcni(host, stage, theirs, a):
     env = {"NETCONFPATH": "/run/test/net.d"}
     assert "id-a" in host.out([*tool, "list"])
     host.run([*tool, "gc", "net"], env=env)
-    assert chains(host, a) == [] and reservations(host) == [] and a.link("eth0") is None
+    assert chains(host, a) == [] and host.reservations() == [] and a.link("eth0") is None
     assert host.files("/var/lib/cni/results") == {}
 
 

@@ -186,6 +186,16 @@ class Host(Place):
                         found[shown] = (oct(mode & 0o7777), file.read_bytes().decode(errors="replace"))
         return found
 
+    def reservations(self, network="net"):
+        """The addresses that host-local has reserved in a network, sorted."""
+        names = [name.rsplit("/", 1)[1] for name in self.files(f"/var/lib/cni/networks/{network}")]
+        return sorted(name for name in names if name[0].isdigit() or ":" in name)
+
+    def records(self):
+        """The files of catena's attachment records."""
+        found = self.files("/var/lib/cni/catena/attachments")
+        return [name for name, (mode, text) in found.items() if text is not None and not name.endswith("/lock")]
+
     def strays(self):
         """Processes in the host's mount namespace that no test started."""
         own = {self.pid} | {process.pid for process in self.processes}
@@ -270,6 +280,14 @@ class Snapshot:
 
     def __eq__(self, other):
         return self.state() == other.state()
+
+
+def assert_detached(host, container):
+    """Nothing is left of an attachment that was the only one: no link, rule, reservation and record."""
+    assert container.link("eth0") is None
+    assert "elements" not in host.out(["nft", "list", "ruleset"])
+    assert [name for name in host.files("/var/lib/cni/networks") if name.split("/")[-1][0].isdigit() and "." in name] == []
+    assert host.records() == []
 
 
 def load(text):
