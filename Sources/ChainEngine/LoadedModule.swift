@@ -2,6 +2,7 @@ import CLinux
 import CNI
 import CatenaABI
 import Linux
+import ModuleABI
 
 /// A module that was opened: never closed again, since its code may be on the stack of anything it registered.
 public struct LoadedModule {
@@ -36,8 +37,8 @@ public struct LoadedModule {
                 "module \(path) has ABI \(major), this host \(CATENA_ABI_MAJOR)",
                 details: "rebuild it against this release's catena/module.h")
         }
-        guard size >= UInt32(MemoryLayout<catena_module>.size) else {
-            throw CNIError("module \(path): catena_module.size is \(size): expected at least \(MemoryLayout<catena_module>.size)")
+        guard size >= FirstRelease.module else {
+            throw CNIError("module \(path): catena_module.size is \(size): expected at least \(FirstRelease.module)")
         }
         guard table.pointee.type != nil, table.pointee.version != nil, table.pointee.cni_versions != nil, table.pointee.add != nil else {
             throw CNIError("module \(path): type, version, cni_versions and add must be set in catena_module")
@@ -49,14 +50,17 @@ public struct LoadedModule {
     private static var linkerError: String { dlerror().map { String(cString: $0) } ?? "unknown error" }
 
     /// The CNI versions that the module serves.
-    public var versions: [String] {
-        var versions: [String] = []
-        guard var next = table.pointee.cni_versions else { return [] }
-        while let text = next.pointee, versions.count < 64 {
-            versions.append(String(cString: text))
+    public var versions: [String] { LoadedModule.list(table.pointee.cni_versions) }
+
+    /// The strings of a list that NULL ends; 64 at most, where the end was forgotten.
+    private static func list(_ first: UnsafePointer<UnsafePointer<CChar>?>?) -> [String] {
+        guard var next = first else { return [] }
+        var texts: [String] = []
+        while let text = next.pointee, texts.count < 64 {
+            texts.append(String(cString: text))
             next += 1
         }
-        return versions
+        return texts
     }
 
     /// The version to tell the module for a configuration of `version`: that one, else the newest older one that it serves; results are
@@ -74,6 +78,18 @@ public struct LoadedModule {
 
     /// The module's own version.
     public var version: String { String(cString: table.pointee.version) }
+
+    /// One line for people; empty where it has none.
+    public var description: String { table.pointee.description.map { String(cString: $0) } ?? "" }
+
+    /// The capabilities that it takes from `runtimeConfig`.
+    public var capabilities: [String] { LoadedModule.list(table.pointee.capabilities) }
+
+    /// The JSON Schema of its configuration, as text; nil where it has none.
+    public var schema: String? { table.pointee.schema.map { String(cString: $0) } }
+
+    /// The operations that it has a function for.
+    public var operations: [Operation] { [.add, .del, .check, .gc, .status].filter { function($0) != nil } }
 
     /// What the module is for, in a word: "interface", "ipam", "meta".
     public var kind: String {

@@ -75,7 +75,7 @@ public enum ResultStructs {
     /// Copies a result that came across the ABI. Throws where it is malformed: a size too small, an address that is none, an interface
     /// index out of range.
     public static func read(_ raw: UnsafePointer<catena_result>) throws(CNIError) -> CNIResult {
-        try requireSize(raw.pointee.size, catena_result.self, "catena_result")
+        try requireSize(raw.pointee.size, FirstRelease.result, "catena_result")
         let result = raw.pointee
         var read = CNIResult()
         for item in try items(result.interfaces, result.interface_count, "interfaces") { read.interfaces.append(try interface(item)) }
@@ -93,7 +93,7 @@ public enum ResultStructs {
     }
 
     private static func interface(_ raw: UnsafePointer<catena_interface>) throws(CNIError) -> CNIResult.Interface {
-        try requireSize(raw.pointee.size, catena_interface.self, "catena_interface")
+        try requireSize(raw.pointee.size, FirstRelease.interface, "catena_interface")
         let raw = raw.pointee
         guard let name = optional(raw.name) else { throw malformed("an interface has no name") }
         return CNIResult.Interface(
@@ -102,7 +102,7 @@ public enum ResultStructs {
     }
 
     private static func ip(_ raw: UnsafePointer<catena_ip>) throws(CNIError) -> CNIResult.IP {
-        try requireSize(raw.pointee.size, catena_ip.self, "catena_ip")
+        try requireSize(raw.pointee.size, FirstRelease.ip, "catena_ip")
         let raw = raw.pointee
         return CNIResult.IP(
             address: try network(raw.address, "address"), gateway: try address(raw.gateway, "gateway"),
@@ -110,7 +110,7 @@ public enum ResultStructs {
     }
 
     private static func route(_ raw: UnsafePointer<catena_route>) throws(CNIError) -> CNIResult.Route {
-        try requireSize(raw.pointee.size, catena_route.self, "catena_route")
+        try requireSize(raw.pointee.size, FirstRelease.route, "catena_route")
         let raw = raw.pointee
         func nonZero(_ number: UInt32) -> Int? { number == 0 ? nil : Int(number) }
         return CNIResult.Route(
@@ -121,7 +121,7 @@ public enum ResultStructs {
     }
 
     private static func dns(_ raw: UnsafePointer<catena_dns>) throws(CNIError) -> CNIResult.DNS {
-        try requireSize(raw.pointee.size, catena_dns.self, "catena_dns")
+        try requireSize(raw.pointee.size, FirstRelease.dns, "catena_dns")
         let raw = raw.pointee
         return CNIResult.DNS(
             nameservers: try strings(raw.nameservers, raw.nameserver_count, "nameservers"), domain: optional(raw.domain),
@@ -171,10 +171,8 @@ public enum ResultStructs {
 
     private static func size<T>(_ type: T.Type) -> UInt32 { UInt32(MemoryLayout<T>.size) }
 
-    private static func requireSize<T>(_ size: UInt32, _ type: T.Type, _ name: String) throws(CNIError) {
-        if size < UInt32(MemoryLayout<T>.size) {
-            throw malformed("\(name).size is \(size): expected at least \(MemoryLayout<T>.size)")
-        }
+    private static func requireSize(_ size: UInt32, _ least: UInt32, _ name: String) throws(CNIError) {
+        if size < least { throw malformed("\(name).size is \(size): expected at least \(least)") }
     }
 
     private static func malformed(_ why: String) -> CNIError { CNIError("malformed result across the module ABI: \(why)") }

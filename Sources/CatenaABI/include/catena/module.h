@@ -53,7 +53,7 @@ extern "C" {
 
 /* True where `object` (a pointer to one of the structs below) is large enough to have `field`: its maker knew of it. */
 #define CATENA_HAS(object, field) \
-    ((object)->size >= (uint32_t)(((const char *)&(object)->field - (const char *)(object)) + sizeof((object)->field)))
+    ((object)->size >= (uint32_t)((const char *)(&(object)->field + 1) - (const char *)(object)))
 
 /* Makes catena_module_entry visible also where a module is compiled with -fvisibility=hidden. */
 #if defined(__GNUC__) || defined(__clang__)
