@@ -88,17 +88,18 @@ var dependencies: [Package.Dependency] = []
 if !embedded {
     dependencies.append(.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"))
     products.append(.executable(name: "catenactl", targets: ["catenactl"]))
+    targets.append(layer("JSONSchema", ["JSON"]))
     targets.append(
         .executableTarget(
             name: "catenactl",
             dependencies: [
-                "ChainEngine", "Digest", "NetworkConfiguration", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "ChainEngine", "Digest", "JSONSchema", "NetworkConfiguration", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: ordinary))
     targets.append(
         .testTarget(
             name: "CatenaTests",
-            dependencies: ["ChainEngine", "CLinux", "ModuleKit", "NetworkConfiguration"] + modules.map { .target(name: $0.target) },
+            dependencies: ["ChainEngine", "CLinux", "JSONSchema", "ModuleKit", "NetworkConfiguration"] + modules.map { .target(name: $0.target) },
             path: "Tests/unit",
             swiftSettings: ordinary))
 }

@@ -51,6 +51,16 @@ public enum JSON: Equatable, Sendable {
         return nil
     }
 
+    /// The value without members that are null: in a configuration they count as absent.
+    public var withoutNulls: JSON {
+        switch self {
+        case .object(let object):
+            .object(JSONObject(object.members.filter { !$0.value.isNull }.map { ($0.key, $0.value.withoutNulls) }))
+        case .array(let items): .array(items.map { $0.withoutNulls })
+        default: self
+        }
+    }
+
     /// Whether this is null.
     public var isNull: Bool { self == .null }
 }

@@ -1,6 +1,7 @@
 import CNI
 import ChainEngine
 import JSON
+import JSONSchema
 import Linux
 import NetworkConfiguration
 
@@ -12,6 +13,7 @@ struct ConfigurationValidator {
         var warnings: [String] = []
     }
 
+    private let directories = ModuleDirectories.standard
     private let engine = ChainEngine(directories: .standard, log: .fromEnvironment, isChain: true, records: nil)
     private let pluginPath = RuntimeSession.variable("CNI_PATH", "")
     private var report = Report()
@@ -23,12 +25,29 @@ struct ConfigurationValidator {
         var validator = ConfigurationValidator()
         do throws(CNIError) {
             let bytes = try read(file)
+            validator.checkSchema(bytes)
             let network = try NetworkConfiguration(bytes)
             validator.check(network)
         } catch {
             validator.report.errors.append(error.text)
         }
         return validator.report
+    }
+
+    /// Compares the file with the schemas of the modules: each finding with its place in the text.
+    private mutating func checkSchema(_ bytes: [UInt8]) {
+        // What is no JSON is told where it is decoded.
+        guard let json = try? JSON(parsing: bytes) else { return }
+        let schema = JSONSchema(ConflistSchema.installed(engine, directories))
+        let map = SourceMap(bytes)
+        // null counts as absent, for us as for the reference plugins.
+        let value = json.withoutNulls
+        func text(_ finding: SchemaFinding) -> String {
+            let place = map.place(finding.pointer, isKey: finding.isKey)
+            return "line \(place.line), column \(place.column) (\(finding.pointer.isEmpty ? "/" : finding.pointer)): \(finding.text)"
+        }
+        for finding in schema.findings(value) where !report.errors.contains(text(finding)) { report.errors.append(text(finding)) }
+        report.warnings += schema.unknownKeys(value).map(text)
     }
 
     private static func read(_ file: String) throws(CNIError) -> [UInt8] {

@@ -132,6 +132,60 @@ def test_validate(tool, host, stage):
         assert words in done.stdout, words
 
 
+def test_validate_by_the_modules_schemas(tool, host):
+    """What a module's schema says: place in the text, JSON pointer, what was expected and found, and what a misspelt key was meant to be."""
+    bad = host.write("/run/test/bad.conflist", """{
+  "cniVersion": "1.0.0", "name": "mynet",
+  "plugins": [
+    { "type": "bridge", "isGatway": true, "mtu": "1500", "hairpinMode": true, "promiscMode": true,
+      "ipam": { "type": "host-local", "ranges": [[{ "subnt": "10.22.0.0/16" }]], "gateway": null } },
+    { "type": "catena", "chain": [{ "type": "portmap", "backend": "nftable" }] }
+  ]
+}""")
+    done = tool("validate", bad, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"{bad}: warning: line 4, column 25 (/plugins/0/isGatway): unknown key \"isGatway\": did you mean \"isGateway\"?",
+        f"{bad}: warning: line 5, column 53 (/plugins/0/ipam/ranges/0/0/subnt): unknown key \"subnt\": did you mean \"subnet\"?",
+        f"{bad}: error: line 4, column 5 (/plugins/0): \"hairpinMode\" and \"promiscMode\" can't be set so together",
+        f"{bad}: error: line 4, column 50 (/plugins/0/mtu): expected an integer, found the string \"1500\"",
+        f"{bad}: error: line 5, column 51 (/plugins/0/ipam/ranges/0/0): key \"subnet\" is missing",
+        f"{bad}: error: line 6, column 67 (/plugins/1/chain/0/backend): expected \"nftables\", found the string \"nftable\": "
+        "did you mean \"nftables\"?",
+    ]
+
+
+def test_plugins_without_a_module_may_have_any_keys(tool, host):
+    """An executable's configuration is its own affair; so are args and runtimeConfig."""
+    host.write("/run/test/bin/own", "#!/bin/sh\n", 0o755)
+    good = host.write("/run/test/good.conflist", conflist(
+        bridge(ipam={"type": "own", "pool": 1}, args={"x": {"y": 1}}), {"type": "own", "anything": {"a": [1]}}))
+    assert tool("validate", good, env={"CNI_PATH": "/run/test/bin"}).stdout == f"{good}: ok\n"
+
+
+def test_schema(tool):
+    """One schema of a whole file, with each module's: references lead to places in it."""
+    schema = json.loads(tool("schema").stdout)
+    assert {"bridge", "host-local", "portmap", "loopback"} <= set(schema["$defs"])
+
+    def references(value):
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                yield value["$ref"]
+            for item in value.values():
+                yield from references(item)
+        elif isinstance(value, list):
+            for item in value:
+                yield from references(item)
+
+    found = set(references(schema))
+    assert "#/$defs/host-local/$defs/rangeSet" in found
+    for reference in found:
+        place = schema
+        for part in reference.removeprefix("#/").split("/"):
+            place = place[part]
+
+
 def test_help_is_for_newcomers(tool):
     """--help of the tool and of each command explains with an example."""
     assert "catenactl add mynet" in tool("--help").stdout
