@@ -43,6 +43,7 @@ let modules = [
     (type: "host-local", target: "HostLocalModule"),
     (type: "loopback", target: "LoopbackModule"),
     (type: "portmap", target: "PortmapModule"),
+    (type: "tap", target: "TapModule"),
 ]
 
 var products: [Product] = [

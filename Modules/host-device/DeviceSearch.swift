@@ -67,7 +67,8 @@ struct DeviceSearch {
         var target = [CChar](repeating: 0, count: 4096)
         let count = readlink("\(pciDevices)/\(id)/driver", &target, target.count)
         if count <= 0 { return nil }
-        return target.prefix(count).map { UInt8(bitPattern: $0) }.split(separator: UInt8(ascii: "/")).last.map { String(decoding: $0, as: UTF8.self) }
+        let path = target.prefix(count).map { UInt8(bitPattern: $0) }
+        return path.split(separator: UInt8(ascii: "/")).last.map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The network interface of a device's directory; of a virtio device it is one level deeper.

@@ -24,7 +24,7 @@ def test_there_is_one_of_each_kind():
     """The field's hello-world, with ports, dual stack, and the single-binary form of each."""
     names = {path.stem for path in FILES}
     assert names >= {"bridge", "bridge-portmap", "dual-stack", "catena-bridge", "catena-bridge-portmap", "catena-dual-stack"}
-    assert names >= {"dummy", "host-device"}
+    assert names >= {"dummy", "host-device", "tap"}
 
 
 def test_names_bridges_and_subnets_are_apart():
@@ -91,6 +91,19 @@ def test_host_device(host, stage, a):
     runtime.check(network, a)
     runtime.delete(network, a)
     assert a.link("eth0") is None and host.link("ens5") is not None
+
+
+def test_tap(host, stage, a):
+    """The device is there, with its queues and addresses."""
+    network, runtime = load("tap"), Runtime(host, "plain")
+    runtime.add(network, a)
+    assert a.link("eth0")["linkinfo"]["info_data"]["multi_queue"]
+    a.run(["ip", "link", "set", "lo", "up"])
+    a.ping("10.96.0.2")
+    a.ping("fd00:96::2")
+    runtime.check(network, a)
+    runtime.delete(network, a)
+    assert a.link("eth0") is None
 
 
 def test_they_are_valid(host, stage):
