@@ -4,12 +4,14 @@ The device is the end of a veth pair whose other end is in the namespace `lan`, 
 """
 
 import os
-import os
+import pathlib
 import signal
+import time
 
 import pytest
 
 from harness import CNIFailure, Runtime, ask, conflist, host_local, run_plugin, serve
+from harness.host import Place
 
 FILES = r"^/var/lib/cni/networks"
 MAC = "02:00:00:00:00:05"
@@ -43,7 +45,9 @@ def lan(host):
 def state(host, name="ens5"):
     """What of the device has to be as before."""
     link = host.link(name)
-    return link and (link["ifname"], link["address"], link["mtu"], sorted(link["flags"]), link.get("ifalias"))
+    # Whether there is a carrier the kernel tells in its own time.
+    return link and (
+        link["ifname"], link["address"], link["mtu"], sorted(set(link["flags"]) - {"NO-CARRIER", "LOWER_UP"}), link.get("ifalias"))
 
 
 # ADD
@@ -404,6 +408,15 @@ def test_interface_name_is_taken(wrappers, host, a, lan):
     assert host.snapshot() == before
 
 
+def test_a_move_that_fails_half_way(runtime, host, a, lan):
+    """A name that the kernel refuses only after it has moved the device: the device is back as it was."""
+    before, inside, device = host.snapshot(), a.ip("link"), state(host)
+    with pytest.raises(CNIFailure, match="move link ens5 to another network namespace as a%b: Invalid argument"):
+        runtime.add(network(), a, ifname="a%b")
+    assert state(host) == device and a.ip("link") == inside
+    assert host.snapshot().without(files=FILES) == before.without(files=FILES)
+
+
 @pytest.mark.parametrize("ipam, named", [
     (host_local("10.1.0.0/24", routes=[{"dst": "10.99.0.0/16", "gw": "192.0.2.9"}]), "add route"),
     (host_local("10.1.0.0/33"), "10.1.0.0/33"), ({"type": "nowhere"}, "nowhere"),
@@ -504,3 +517,151 @@ def test_changing_over(host, stage, a, lan, order):
     back = state(host)
     # The reference leaves the alias.
     assert back[:4] == device[:4] and (back[4] is None or order[1] == "reference") and host.reservations() == []
+
+
+# A physical device: the card of the virtual machine, in the machine's own namespace, to where the kernel puts such a device back
+
+
+class Machine(Place):
+    """The virtual machine itself."""
+
+    def __init__(self):
+        self.host, self.name, self.processes = self, "machine", []
+
+    def command(self, argv):
+        return [str(word) for word in argv]
+
+    def path(self, name):
+        return pathlib.Path(name)
+
+
+class Inside(Place):
+    """A container of the machine."""
+
+    def __init__(self, machine, name):
+        self.host, self.name, self.id, self.path = machine, name, f"id-{time.monotonic_ns()}", f"/run/netns/{name}"
+
+    def command(self, argv):
+        return ["ip", "netns", "exec", self.name, *map(str, argv)]
+
+
+def card_of(machine):
+    """The card's link in the machine; None where it is not there."""
+    return next((link for link in machine.ip("-d", "link") if link["address"] == CARD), None)
+
+
+def settled(machine, what):
+    """Waits for what the kernel does in its own time; the last answer."""
+    deadline = time.monotonic() + 20
+    while not (answer := what()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return answer
+
+
+@pytest.fixture
+def machine(stage):
+    """The machine, with its card as ens5, up; and a container."""
+    made = Machine()
+    card = settled(made, lambda: card_of(made))
+    assert card, f"the machine has no card {CARD}"
+    made.run(["sh", "-ec", f"""
+        ip link set {card['ifname']} down
+        ip link set {card['ifname']} name ens5 alias ''
+        ip link set ens5 up
+        ip netns add box
+        """])
+    yield made
+    made.run(["ip", "netns", "del", "box"], check=False)
+    assert settled(made, lambda: card_of(made)), "the card is lost"
+
+
+@pytest.fixture
+def box(machine):
+    return Inside(machine, "box")
+
+
+def card_paths():
+    """The card's directory in sysfs, its PCI address, and the name of its virtio device."""
+    device = pathlib.Path("/sys/class/net/ens5/device").resolve()
+    return (device.parent, device.parent.name, device.name) if device.name.startswith("virtio") else (device, device.name, "")
+
+
+def card_is_back(machine):
+    """Whether the card is as it was."""
+    link = machine.link("ens5")
+    return link is not None and link["address"] == CARD and "UP" in link["flags"] and "NOTRAILERS" not in link["flags"] and "ifalias" not in link
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("key", ["device", "hwaddr", "kernelpath", "pciBusID", "deviceID"])
+def test_card(machine, box, key):
+    """Each selector finds a real device, which gets addresses and comes back; also when ADD fails."""
+    path, pci, _ = card_paths()
+    chosen = {"device": "ens5", "hwaddr": CARD, "kernelpath": str(path), "pciBusID": pci}
+    selector = {"capabilities": {"deviceID": True}} if key == "deviceID" else {key: chosen[key]}
+    capabilities = {"deviceID": pci} if key == "deviceID" else None
+    runtime, wanted = Runtime(machine, "catena"), network(selector=selector)
+    result = runtime.add(wanted, box, capabilities=capabilities)
+    assert result["interfaces"][0] == {
+        "name": "eth0", "mac": CARD, "sandbox": box.path, **({"pciID": pci} if key in ("pciBusID", "deviceID") else {})}
+    # There may be one more, of a router beside the machine.
+    assert {ip["address"] for ip in result["ips"]} <= set(box.addresses("eth0")) and len(result["ips"]) == 2
+    assert card_of(machine) is None
+    runtime.check(wanted, box)
+    runtime.delete(wanted, box)
+    assert card_is_back(machine)
+    with pytest.raises(CNIFailure, match="add route"):
+        runtime.add(network(selector=selector, ipam=host_local("10.1.0.0/24", routes=[{"dst": "10.99.0.0/16", "gw": "192.0.2.9"}])), box,
+                    capabilities=capabilities)
+    assert card_is_back(machine)
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize("ifname", ["eth0", "ens5"])
+def test_card_when_the_namespace_vanishes(machine, box, ifname):
+    """The kernel puts the card back under the container's name, and down; DEL gives it name and state back."""
+    runtime, wanted = Runtime(machine, "catena"), network()
+    runtime.add(wanted, box, ifname=ifname)
+    machine.run(["ip", "netns", "del", "box"])
+    link = settled(machine, lambda: card_of(machine))
+    assert link["ifalias"] == "ens5" and "UP" not in link["flags"]
+    runtime.delete(wanted, box, ifname=ifname)
+    assert card_is_back(machine)
+
+
+@pytest.mark.vm
+def test_card_when_its_name_is_taken(machine, box):
+    """The card comes back under another name where its own is taken."""
+    runtime, wanted = Runtime(machine, "catena"), network()
+    runtime.add(wanted, box)
+    machine.run(["ip", "link", "add", "ens5", "type", "veth", "peer", "name", "ens5p"])
+    runtime.delete(wanted, box)
+    card = card_of(machine)
+    machine.run(["ip", "link", "del", "ens5"])
+    assert card["ifname"] == "dev0" and card["ifalias"] == "ens5"
+
+
+@pytest.mark.vm
+def test_card_of_a_program(machine, box):
+    """A card that its driver hands to a program has no network interface: the result has its PCI address."""
+    _, pci, _ = card_paths()
+    bind = f"""
+        modprobe $1
+        cd /sys/bus/pci/devices/{pci}
+        echo $1 > driver_override
+        echo {pci} > driver/unbind
+        echo {pci} > /sys/bus/pci/drivers_probe
+        echo > driver_override
+    """
+    runtime, wanted = Runtime(machine, "catena"), network(selector={"pciBusID": pci})
+    machine.run(["sh", "-ec", bind, "sh", "uio_pci_generic"])
+    try:
+        result = runtime.add(wanted, box)
+        assert result["interfaces"] == [{"name": "eth0", "sandbox": box.path, "pciID": pci}] and len(result["ips"]) == 2
+        runtime.check(wanted, box)
+    finally:
+        machine.run(["sh", "-ec", bind, "sh", "virtio-pci"])
+    with pytest.raises(CNIFailure, match="expected a driver"):
+        runtime.check(wanted, box)
+    runtime.delete(wanted, box)
+    assert settled(machine, lambda: card_of(machine))
