@@ -10,7 +10,7 @@ DESTDIR  ?=
 CNIBINDIR ?= $(PREFIX)/lib/cni
 PROGDIR   := $(PREFIX)/lib/cni
 
-MODULES  := bridge host-local loopback portmap
+MODULES  := bridge dummy host-device host-local loopback portmap tap
 WRAPPERS := $(MODULES)
 STAGE    := $(CURDIR)/.build/stage
 

@@ -38,9 +38,12 @@ func layer(_ name: String, _ dependencies: [Target.Dependency], path: String? = 
 /// The modules that ship: type name, and the Swift target of its folder under `Modules/`.
 let modules = [
     (type: "bridge", target: "BridgeModule"),
+    (type: "dummy", target: "DummyModule"),
+    (type: "host-device", target: "HostDeviceModule"),
     (type: "host-local", target: "HostLocalModule"),
     (type: "loopback", target: "LoopbackModule"),
     (type: "portmap", target: "PortmapModule"),
+    (type: "tap", target: "TapModule"),
 ]
 
 var products: [Product] = [

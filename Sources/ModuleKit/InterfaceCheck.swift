@@ -7,8 +7,11 @@ public enum InterfaceCheck {
     ///
     /// Later plugins may have moved things: the MAC is compared with the chain's result, which they kept up to date, and a route counts
     /// wherever it is, since sbr and vrf move routes to other tables.
-    public static func differences(_ call: ModuleCall, result: CNIResult, kind: String, expectUp: Bool = true) throws(CNIError) -> [String]
-    {
+    ///
+    /// - Parameter kind: the kind of link that it is; nil where that does not matter.
+    public static func differences(
+        _ call: ModuleCall, result: CNIResult, kind: String?, expectUp: Bool = true
+    ) throws(CNIError) -> [String] {
         guard let expected = result.interfaces.first(where: { $0.name == call.interfaceName && ($0.sandbox ?? "") == call.netns }) else {
             return ["prevResult has no interface \(call.interfaceName) in \(call.netns)"]
         }
@@ -17,7 +20,7 @@ public enum InterfaceCheck {
             return ["interface \(call.interfaceName): expected in \(call.netns), found none"]
         }
         var found: [String] = []
-        if link.kind != kind { found.append("\(link.name): expected a \(kind), found \(link.kind ?? "a device")") }
+        if let kind, link.kind != kind { found.append("\(link.name): expected a \(kind), found \(link.kind ?? "a device")") }
         if expectUp && !link.isUp { found.append("\(link.name): expected up, found down") }
         if let mac = expected.mac.flatMap({ MACAddress($0) }), mac != link.mac {
             found.append("\(link.name): expected MAC \(mac.text), found \(link.mac?.text ?? "none")")

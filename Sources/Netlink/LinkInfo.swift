@@ -21,6 +21,8 @@ public struct LinkInfo: Sendable {
     public let link: Int32?
     /// The operational state as RFC 2863 numbers it: 6 is up.
     public let operState: UInt8
+    /// The text that someone gave it (`ip link set NAME alias TEXT`); nil for none.
+    public let alias: String?
     /// A bridge port's hairpin mode; nil where it is no bridge port.
     public let hairpin: Bool?
     /// A bridge port's isolation; nil where it is no bridge port.
@@ -30,6 +32,8 @@ public struct LinkInfo: Sendable {
     public var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
     /// Up and able to carry packets.
     public var isOperational: Bool { operState == UInt8(IF_OPER_UP) }
+    /// The loopback interface.
+    public var isLoopback: Bool { flags & UInt32(IFF_LOOPBACK.rawValue) != 0 }
     /// Promiscuous mode as a person set it.
     public var isPromiscuous: Bool { flags & UInt32(IFF_PROMISC.rawValue) != 0 }
 
@@ -43,6 +47,7 @@ public struct LinkInfo: Sendable {
         mtu = Int(attributes.number(Int32(IFLA_MTU), as: UInt32.self) ?? 0)
         master = signed(IFLA_MASTER)
         link = signed(IFLA_LINK)
+        alias = attributes.text(Int32(IFLA_IFALIAS)).flatMap { $0.isEmpty ? nil : $0 }
         operState = attributes.number(Int32(IFLA_OPERSTATE), as: UInt8.self) ?? 0
         let info = attributes.nested(Int32(IFLA_LINKINFO))
         kind = info.text(Int32(IFLA_INFO_KIND))

@@ -2,6 +2,7 @@
 
 They run what ships, in private hosts made of namespaces; no root needed. Environment:
 CATENA_STAGE         the shipped build; .build/stage of this repository if not set
+CATENA_VM            set in the virtual machine with a second kernel: without it, tests that need that kernel are left out
 CATENA_TEST_ENGINES  what runs the conflists, a list with commas: catena, wrappers (both if not set), reference: the reference
                      plugins of CATENA_REFERENCE_PLUGINS (/usr/lib/cni), to see whether the tests themselves are right
 """
@@ -27,6 +28,10 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
+    if not os.environ.get("CATENA_VM"):
+        elsewhere = [item for item in items if item.get_closest_marker("vm")]
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
     if ENGINES != ["reference"] and "reference" not in ENGINES:
         return
     kept, left_out = [], []

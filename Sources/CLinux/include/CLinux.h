@@ -19,6 +19,7 @@
 #include <linux/if_arp.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/if_tun.h>
 #include <linux/magic.h>
 #include <linux/neighbour.h>
 #include <linux/nsfs.h>
@@ -68,6 +69,24 @@ static inline int clinux_set_nonblocking(int fd) { return fcntl(fd, F_SETFL, O_N
 
 /// The kind of a namespace, a CLONE_NEW… constant; negative where `fd` is none. See ioctl_ns(2).
 static inline int clinux_namespace_type(int fd) { return ioctl(fd, NS_GET_NSTYPE); }
+
+/// Makes a tun or tap device in the network namespace in which `fd`, of /dev/net/tun, was opened; fails with EBUSY where the name is taken.
+static inline int clinux_tun_create(int fd, const char *name, int flags) {
+    struct ifreq request = {.ifr_flags = (short)(flags | IFF_TUN_EXCL)};
+    if (strlen(name) >= sizeof request.ifr_name) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(request.ifr_name, name);
+    return ioctl(fd, TUNSETIFF, &request);
+}
+
+/// Says who may attach to a tun or tap device beside root.
+static inline int clinux_tun_set_owner(int fd, uid_t owner) { return ioctl(fd, TUNSETOWNER, (unsigned long)owner); }
+static inline int clinux_tun_set_group(int fd, gid_t group) { return ioctl(fd, TUNSETGROUP, (unsigned long)group); }
+
+/// Lets a tun or tap device live on when `fd` is closed.
+static inline int clinux_tun_set_persistent(int fd) { return ioctl(fd, TUNSETPERSIST, 1UL); }
 
 /// pidfd_open(2): glibc has a wrapper only since 2.36.
 static inline int clinux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }

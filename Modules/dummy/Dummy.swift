@@ -1,0 +1,113 @@
+import ModuleKit
+
+/// dummy: gives the container an interface that leads nowhere, with addresses.
+enum Dummy {
+    static let descriptor = ModuleDescriptor(
+        type: "dummy", kind: .interface, description: "gives the container an interface of its own that leads nowhere", schema: schema)
+
+    private static let kind = "dummy"
+    private static let advice = "the module dummy is not in this kernel, or could not be loaded: see modprobe(8)"
+
+    /// ADD: makes the link in the container, and gives it addresses and routes.
+    static func add(_ call: ModuleCall) throws(CNIError) -> CNIResult? {
+        let config = try DummyConfig(call.config)
+        let ipam = try config.requireIPAM()
+        try create(call.interfaceName, try call.containerNetlink(), call.netns)
+        var hasAddresses = false
+        do throws(CNIError) {
+            var result = try ipam.add(call)
+            hasAddresses = true
+            try configure(call, &result)
+            if !config.dns.isEmpty { result.dns = config.dns }
+            return result
+        } catch {
+            do throws(CNIError) { try deleteLink(call) } catch { call.log(.warning, error.text) }
+            if hasAddresses { ipam.undo(call) }
+            throw error
+        }
+    }
+
+    private static func create(_ name: String, _ socket: NetlinkSocket, _ netns: String) throws(CNIError) {
+        do throws(NetlinkError) {
+            try socket.createDummy(name: name)
+        } catch {
+            switch error.errno {
+            case .notSupported: throw CNIError(error.cni.message, details: advice)
+            case .exists: throw CNIError("create dummy: interface \(name) already exists in \(netns)", details: "run DEL first")
+            default: throw error.cni
+            }
+        }
+    }
+
+    private static func configure(_ call: ModuleCall, _ result: inout CNIResult) throws(CNIError) {
+        let socket = try call.containerNetlink()
+        guard let link = try attempt(try socket.link(named: call.interfaceName)) else {
+            throw CNIError("interface \(call.interfaceName) vanished from \(call.netns)")
+        }
+        for index in result.ips.indices { result.ips[index].interface = 0 }
+        try InterfaceConfiguration(call, link: link, result: result).apply()
+        result.interfaces = [CNIResult.Interface(name: link.name, mac: link.mac?.text, sandbox: call.netns)]
+    }
+
+    /// DEL: deletes the link and releases its addresses. A namespace or link that is gone is no error.
+    static func del(_ call: ModuleCall) throws(CNIError) {
+        let config = try DummyConfig(call.config)
+        try deleteLink(call)
+        try config.ipam?.del(call)
+    }
+
+    /// A link of this name that is no dummy is not ours: it is what made ADD fail.
+    private static func deleteLink(_ call: ModuleCall) throws(CNIError) {
+        if call.netnsDescriptor == nil { return }
+        let socket = try call.containerNetlink()
+        guard let link = try attempt(try socket.link(named: call.interfaceName)) else { return }
+        if link.kind == kind {
+            try attempt(try socket.deleteLink(index: link.index))
+        } else {
+            call.log(.warning, "interface \(link.name) in \(call.netns) is no dummy: it stays")
+        }
+    }
+
+    /// CHECK: compares what ADD made with what is there, and reports all differences together.
+    static func check(_ call: ModuleCall) throws(CNIError) {
+        let ipam = try DummyConfig(call.config).requireIPAM()
+        try call.delegate(ipam.type, .check)
+        guard let result = call.previousResult else {
+            throw CNIError(.invalidConfiguration, "prevResult: is missing: CHECK needs the result of ADD")
+        }
+        var differences = Differences()
+        differences.add(try InterfaceCheck.differences(call, result: result, kind: kind))
+        try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
+    }
+
+    /// GC: has IPAM release the addresses of attachments that are not in use.
+    static func gc(_ call: ModuleCall) throws(CNIError) {
+        let config = try DummyConfig(call.config)
+        if let ipam = config.ipam { try call.delegate(ipam.type, .gc) }
+    }
+
+    /// STATUS: whether the kernel can make such a link, and IPAM has an address.
+    static func status(_ call: ModuleCall) throws(CNIError) {
+        let ipam = try DummyConfig(call.config).requireIPAM()
+        do throws(CNIError) {
+            // Where it disturbs no one.
+            _ = try NetworkNamespace.withTemporary { () throws(CNIError) in
+                try attempt(try NetlinkSocket.open().createDummy(name: "dummy0"))
+            }
+        } catch {
+            throw CNIError(.notAvailable, "the kernel can't make dummy links: \(error.message)", details: advice)
+        }
+        try call.delegate(ipam.type, .status)
+    }
+}
+
+#if hasFeature(Embedded)
+    /// The one symbol of the module: see catena/module.h.
+    @c(catena_module_entry)
+    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+        Dummy.descriptor.module(
+            for: hostABI,
+            add: { ModuleRun.add($0, Dummy.add) }, del: { ModuleRun.other($0, Dummy.del) }, check: { ModuleRun.other($0, Dummy.check) },
+            gc: { ModuleRun.other($0, Dummy.gc) }, status: { ModuleRun.other($0, Dummy.status) })
+    }
+#endif

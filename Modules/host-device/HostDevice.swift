@@ -1,0 +1,107 @@
+import ModuleKit
+
+/// host-device: moves a network interface of the host into the container.
+enum HostDevice {
+    static let descriptor = ModuleDescriptor(
+        type: "host-device", kind: .interface, description: "moves a network interface of the host into the container",
+        capabilities: ["deviceID"], schema: schema)
+
+    /// ADD: moves the device, and gives it addresses and routes.
+    static func add(_ call: ModuleCall) throws(CNIError) -> CNIResult? {
+        try HostDeviceAdd(call, try HostDeviceConfig(call.config)).run()
+    }
+
+    /// DEL: gives the device back, then releases its addresses. A namespace or device that is gone is no error.
+    static func del(_ call: ModuleCall) throws(CNIError) {
+        let config = try HostDeviceConfig(call.config, lenient: true)
+        let move = try DeviceMove(call)
+        if call.netnsDescriptor == nil {
+            if let address = attachedAddress(call) { try move.adopt(address) }
+        } else if let link = try containerLink(call) {
+            let name = DeviceMove.formerName(link)
+            if name != nil || (link.mac != nil && link.mac == attachedAddress(call)) {
+                try move.giveBack(link, formerName: name ?? config.deviceName, up: link.hasNoTrailers)
+            } else {
+                // What made ADD fail, not what it made.
+                call.log(.warning, "interface \(link.name) in \(call.netns) is no device that was moved there: it stays")
+            }
+        }
+        try config.ipam?.del(call)
+    }
+
+    private static func containerLink(_ call: ModuleCall) throws(CNIError) -> LinkInfo? {
+        let socket = try call.containerNetlink()
+        return try attempt(try socket.link(named: call.interfaceName))
+    }
+
+    /// The hardware address of the interface as the chain's ADD reported it.
+    private static func attachedAddress(_ call: ModuleCall) -> MACAddress? {
+        let interfaces = call.previousResult?.interfaces ?? []
+        return interfaces.first { $0.name == call.interfaceName && !($0.sandbox ?? "").isEmpty }?.mac.flatMap { MACAddress($0) }
+    }
+
+    /// CHECK: compares what ADD made with what is there, and reports all differences together.
+    static func check(_ call: ModuleCall) throws(CNIError) {
+        let config = try HostDeviceConfig(call.config)
+        if let ipam = config.ipam { try call.delegate(ipam.type, .check) }
+        guard let result = call.previousResult else {
+            throw CNIError(.invalidConfiguration, "prevResult: is missing: CHECK needs the result of ADD")
+        }
+        var differences = Differences()
+        if let pci = userspaceDevice(config, result, call) {
+            if !DeviceSearch.isForUserspace(pci) {
+                differences.add("PCI device \(pci): expected a driver that hands it to a program, found another or none")
+            }
+        } else {
+            differences.add(try InterfaceCheck.differences(call, result: result, kind: nil))
+            differences.add(try aliasDifferences(call, config))
+        }
+        try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
+    }
+
+    /// The PCI address of a device without a network interface: those have no hardware address in the result.
+    private static func userspaceDevice(_ config: HostDeviceConfig, _ result: CNIResult, _ call: ModuleCall) -> String? {
+        guard let interface = result.interfaces.first(where: { $0.name == call.interfaceName }), (interface.mac ?? "").isEmpty else {
+            return nil
+        }
+        // Results before CNI 1.1.0 had no room for it.
+        switch config.selector {
+        case .pci(let id), .deviceID(let id): return interface.pciID ?? id
+        default: return nil
+        }
+    }
+
+    /// Without the alias DEL does not know the device's name in the host.
+    private static func aliasDifferences(_ call: ModuleCall, _ config: HostDeviceConfig) throws(CNIError) -> [String] {
+        guard let link = try containerLink(call) else { return [] }
+        if let expected = config.deviceName {
+            return link.alias == expected ? [] : ["\(link.name): expected alias \(expected), found \(link.alias ?? "none")"]
+        }
+        return link.alias == nil ? ["\(link.name): expected an alias with its name in the host, found none"] : []
+    }
+
+    /// GC: has IPAM release the addresses of attachments that are not in use.
+    static func gc(_ call: ModuleCall) throws(CNIError) {
+        let config = try HostDeviceConfig(call.config, lenient: true)
+        if let ipam = config.ipam { try call.delegate(ipam.type, .gc) }
+    }
+
+    /// STATUS: whether the configuration can be right, and IPAM has an address. A device that is in use is no reason to call the whole
+    /// network not ready.
+    static func status(_ call: ModuleCall) throws(CNIError) {
+        let config = try HostDeviceConfig(call.config)
+        if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
+    }
+}
+
+#if hasFeature(Embedded)
+    /// The one symbol of the module: see catena/module.h.
+    @c(catena_module_entry)
+    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+        HostDevice.descriptor.module(
+            for: hostABI,
+            add: { ModuleRun.add($0, HostDevice.add) }, del: { ModuleRun.other($0, HostDevice.del) },
+            check: { ModuleRun.other($0, HostDevice.check) }, gc: { ModuleRun.other($0, HostDevice.gc) },
+            status: { ModuleRun.other($0, HostDevice.status) })
+    }
+#endif

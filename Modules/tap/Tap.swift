@@ -1,0 +1,94 @@
+import ModuleKit
+
+/// tap: makes a tap device in the container, for a program there that handles frames itself, such as a virtual machine.
+enum Tap {
+    static let descriptor = ModuleDescriptor(
+        type: "tap", kind: .interface, description: "makes a tap device in the container", capabilities: ["mac"], schema: schema)
+
+    private static let kind = "tun"
+
+    /// ADD: makes the device, and gives it addresses and routes.
+    static func add(_ call: ModuleCall) throws(CNIError) -> CNIResult? {
+        try TapAdd(call, try TapConfig(call.config, arguments: try call.arguments())).run()
+    }
+
+    /// DEL: deletes the device, then releases its addresses. A namespace or device that is gone is no error.
+    static func del(_ call: ModuleCall) throws(CNIError) {
+        let ipam = try IPAMDelegate(call.config)
+        if call.netnsDescriptor != nil {
+            let socket = try call.containerNetlink()
+            if let link = try attempt(try socket.link(named: call.interfaceName)) {
+                if link.kind == kind {
+                    try attempt(try socket.deleteLink(index: link.index))
+                } else {
+                    // It is what made ADD fail, not what it made.
+                    call.log(.warning, "interface \(link.name) in \(call.netns) is no tap device: it stays")
+                }
+            }
+        }
+        try ipam?.del(call)
+    }
+
+    /// CHECK: compares what ADD made with what is there, and reports all differences together.
+    static func check(_ call: ModuleCall) throws(CNIError) {
+        let config = try TapConfig(call.config, arguments: try call.arguments())
+        if let ipam = config.ipam { try call.delegate(ipam.type, .check) }
+        guard let result = call.previousResult else {
+            throw CNIError(.invalidConfiguration, "prevResult: is missing: CHECK needs the result of ADD")
+        }
+        var differences = Differences()
+        differences.add(try InterfaceCheck.differences(call, result: result, kind: kind))
+        differences.add(try deviceDifferences(call, config))
+        try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
+    }
+
+    private static func deviceDifferences(_ call: ModuleCall, _ config: TapConfig) throws(CNIError) -> [String] {
+        let socket = try call.containerNetlink()
+        guard let link = try attempt(try socket.link(named: call.interfaceName)), link.kind == kind else { return [] }
+        var differences = Differences()
+        let name = link.name
+        if let mtu = config.mtu { differences.expect("\(name): MTU", mtu, link.mtu) { "\($0)" } }
+        if let bridge = config.bridge {
+            let master = try link.master.map { (index) throws(CNIError) in try attempt(try socket.link(index: index)) } ?? nil
+            differences.expect("\(name): bridge", bridge, master?.name ?? "none") { $0 }
+        }
+        guard let tap = try attempt(try socket.tap(index: link.index)), tap.isKnown else { return differences.lines }
+        differences.expect("\(name): type", true, tap.isTap == true) { $0 ? "tap" : "tun" }
+        differences.expect("\(name): multiqueue", config.multiQueue, tap.multiQueue == true) { $0 ? "on" : "off" }
+        differences.expect("\(name): owner", config.owner, tap.owner) { $0.map { "\($0)" } ?? "none" }
+        differences.expect("\(name): group", config.group, tap.group) { $0.map { "\($0)" } ?? "none" }
+        return differences.lines
+    }
+
+    /// GC: has IPAM release the addresses of attachments that are not in use.
+    static func gc(_ call: ModuleCall) throws(CNIError) {
+        if let ipam = try IPAMDelegate(call.config) { try call.delegate(ipam.type, .gc) }
+    }
+
+    /// STATUS: whether the kernel can make such a device, and IPAM has an address.
+    static func status(_ call: ModuleCall) throws(CNIError) {
+        let config = try TapConfig(call.config, arguments: nil)
+        do throws(CNIError) {
+            // Where it disturbs no one.
+            _ = try NetworkNamespace.withTemporary { () throws(CNIError) in
+                try attempt(try TapRequest(name: "tap0", multiQueue: config.multiQueue).create())
+            }
+        } catch {
+            throw CNIError(
+                .notAvailable, "the kernel can't make tap devices: \(error.message)",
+                details: "the module tun is not in this kernel, or could not be loaded: see modprobe(8)")
+        }
+        if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
+    }
+}
+
+#if hasFeature(Embedded)
+    /// The one symbol of the module: see catena/module.h.
+    @c(catena_module_entry)
+    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+        Tap.descriptor.module(
+            for: hostABI,
+            add: { ModuleRun.add($0, Tap.add) }, del: { ModuleRun.other($0, Tap.del) }, check: { ModuleRun.other($0, Tap.check) },
+            gc: { ModuleRun.other($0, Tap.gc) }, status: { ModuleRun.other($0, Tap.status) })
+    }
+#endif

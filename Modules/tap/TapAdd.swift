@@ -1,0 +1,94 @@
+import CLinux
+import ModuleKit
+
+/// One ADD of tap, step by step; what it made is removed again when a later step fails.
+struct TapAdd {
+    private let call: ModuleCall
+    private let config: TapConfig
+    private let socket: NetlinkSocket
+
+    init(_ call: ModuleCall, _ config: TapConfig) throws(CNIError) {
+        self.call = call
+        self.config = config
+        socket = try call.containerNetlink()
+    }
+
+    func run() throws(CNIError) -> CNIResult {
+        let master = try bridge()
+        try create()
+        var hasAddresses = false
+        do throws(CNIError) {
+            try setUp(master)
+            var result = CNIResult()
+            if let ipam = config.ipam {
+                result = try ipam.add(call)
+                hasAddresses = true
+            }
+            try configure(&result)
+            if !config.dns.isEmpty { result.dns = config.dns }
+            return result
+        } catch {
+            do throws(NetlinkError) { try socket.deleteLink(named: call.interfaceName) } catch { call.log(.warning, error.cni.text) }
+            if hasAddresses { config.ipam?.undo(call) }
+            throw error
+        }
+    }
+
+    /// The bridge's index; nil where none is configured.
+    private func bridge() throws(CNIError) -> Int32? {
+        guard let name = config.bridge else { return nil }
+        guard let link = try attempt(try socket.link(named: name)) else {
+            throw CNIError("bridge: there is no interface \(name) in \(call.netns)", details: "the bridge has to be in the container")
+        }
+        guard link.kind == "bridge" else {
+            throw CNIError("bridge: \(name) in \(call.netns) is not a bridge but \(link.kind ?? "a device")")
+        }
+        return link.index
+    }
+
+    private func create() throws(CNIError) {
+        let name = call.interfaceName
+        let request = TapRequest(name: name, multiQueue: config.multiQueue, owner: config.owner, group: config.group)
+        if try attempt(try socket.link(named: name)) != nil { throw taken }
+        try call.inContainer { () throws(CNIError) in
+            if let context = config.selinuxContext {
+                try LabelledTap(request: request, context: context).create()
+                return
+            }
+            do throws(NetlinkError) { try request.create() } catch { throw explained(error) }
+        }
+    }
+
+    private var taken: CNIError {
+        CNIError("create tap: interface \(call.interfaceName) already exists in \(call.netns)", details: "run DEL first")
+    }
+
+    private func explained(_ error: NetlinkError) -> CNIError {
+        switch error.errno.rawValue {
+        case EBUSY: taken
+        case ENOENT, ENODEV, ENXIO:
+            CNIError(error.cni.message, details: "the module tun is not in this kernel, or could not be loaded: see modprobe(8)")
+        case EINVAL: CNIError(error.cni.message, details: "is the owner or group one of the engine's user namespace?")
+        default: error.cni
+        }
+    }
+
+    private func setUp(_ master: Int32?) throws(CNIError) {
+        let link = try link()
+        try attempt(try socket.setUpTap(index: link.index, name: link.name, mtu: config.mtu, mac: config.mac, master: master))
+    }
+
+    private func link() throws(CNIError) -> LinkInfo {
+        guard let link = try attempt(try socket.link(named: call.interfaceName)) else {
+            throw CNIError("interface \(call.interfaceName) vanished from \(call.netns)")
+        }
+        return link
+    }
+
+    private func configure(_ result: inout CNIResult) throws(CNIError) {
+        let link = try link()
+        for index in result.ips.indices { result.ips[index].interface = 0 }
+        try InterfaceConfiguration(call, link: link, result: result).apply()
+        result.interfaces = [CNIResult.Interface(name: link.name, mac: link.mac?.text, sandbox: call.netns)]
+    }
+}

@@ -1,0 +1,59 @@
+import ModuleKit
+
+/// The configuration of tap, read and checked.
+struct TapConfig {
+    let multiQueue: Bool
+    /// MTU; nil for the kernel's.
+    let mtu: Int?
+    /// The hardware address; nil for a random one.
+    let mac: MACAddress?
+    /// The user who may attach beside root; nil for no one.
+    let owner: UInt32?
+    /// The group whose members may attach; nil for none.
+    let group: UInt32?
+    /// The SELinux context that the device gets; nil for that of the engine.
+    let selinuxContext: String?
+    /// The bridge in the container that the tap becomes a port of; nil for none.
+    let bridge: String?
+    /// The configuration's DNS settings: they replace those of IPAM where any is set.
+    let dns: CNIResult.DNS
+    /// Nil for an interface without addresses.
+    let ipam: IPAMDelegate?
+
+    /// - Parameter arguments: CNI_ARGS; nil where they don't matter (DEL).
+    init(_ config: ConfigReader, arguments: CNIArguments?) throws(CNIError) {
+        multiQueue = try config.bool("multiQueue")
+        let number = try config.unsigned("mtu") ?? 0
+        mtu = number == 0 ? nil : number
+        owner = try TapConfig.id(config, "owner")
+        group = try TapConfig.id(config, "group")
+        selinuxContext = try TapConfig.text(config, "selinuxContext")
+        bridge = try TapConfig.text(config, "bridge")
+        if let bridge { do throws(CNIError) { try Names.checkInterface(bridge) } catch { throw config.invalid("bridge", error.message) } }
+        mac = try arguments.map { (arguments) throws(CNIError) in try TapConfig.mac(config, arguments) } ?? nil
+        dns = try ResultFormat.decodeDNS(config)
+        ipam = try IPAMDelegate(config)
+    }
+
+    private static func text(_ config: ConfigReader, _ key: String) throws(CNIError) -> String? {
+        guard let text = try config.string(key), !text.isEmpty else { return nil }
+        return text
+    }
+
+    private static func id(_ config: ConfigReader, _ key: String) throws(CNIError) -> UInt32? {
+        try config.unsigned(key).map { UInt32(clamping: $0) }
+    }
+
+    /// Later wins: `mac`, CNI_ARGS MAC, `runtimeConfig.mac`.
+    private static func mac(_ config: ConfigReader, _ arguments: CNIArguments) throws(CNIError) -> MACAddress? {
+        try arguments.require(only: ["MAC"])
+        var text = try config.string("mac") ?? ""
+        if let value = arguments["MAC"], !value.isEmpty { text = value }
+        if let value = try config.object("runtimeConfig")?.string("mac"), !value.isEmpty { text = value }
+        if text.isEmpty { return nil }
+        guard let mac = MACAddress(text) else {
+            throw CNIError(.invalidConfiguration, "mac: expected a hardware address like 0a:58:0a:01:00:05, found \"\(text)\"")
+        }
+        return mac
+    }
+}
