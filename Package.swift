@@ -96,13 +96,15 @@ if !embedded {
         .executableTarget(
             name: "catenactl",
             dependencies: [
-                "ChainEngine", "Digest", "JSONSchema", "NetworkConfiguration", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "ChainEngine", "Digest", "JSONSchema", "NetworkConfiguration",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: ordinary))
     targets.append(
         .testTarget(
             name: "CatenaTests",
-            dependencies: ["ChainEngine", "CLinux", "JSONSchema", "ModuleKit", "NetworkConfiguration"] + modules.map { .target(name: $0.target) },
+            dependencies: ["ChainEngine", "CLinux", "JSONSchema", "ModuleKit", "NetworkConfiguration"]
+                + modules.map { .target(name: $0.target) },
             path: "Tests/unit",
             swiftSettings: ordinary))
 }

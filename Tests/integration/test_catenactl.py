@@ -147,6 +147,7 @@ def test_validate_by_the_modules_schemas(tool, host):
     assert done.stdout.splitlines() == [
         f"{bad}: warning: line 4, column 25 (/plugins/0/isGatway): unknown key \"isGatway\": did you mean \"isGateway\"?",
         f"{bad}: warning: line 5, column 53 (/plugins/0/ipam/ranges/0/0/subnt): unknown key \"subnt\": did you mean \"subnet\"?",
+        f"{bad}: warning: plugins[1].chain[0].type: portmap needs the result of a plugin before it, and is first",
         f"{bad}: error: line 4, column 5 (/plugins/0): \"hairpinMode\" and \"promiscMode\" can't be set so together",
         f"{bad}: error: line 4, column 50 (/plugins/0/mtu): expected an integer, found the string \"1500\"",
         f"{bad}: error: line 5, column 51 (/plugins/0/ipam/ranges/0/0): key \"subnet\" is missing",
