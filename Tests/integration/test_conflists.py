@@ -81,11 +81,14 @@ def test_host_device(host, stage, a):
     """The device goes to the container, which reaches the gateway and what is behind it; and comes back."""
     router = host.add_netns("router")
     host.run(["ip", "link", "add", "ens5", "type", "veth", "peer", "name", "lan0", "netns", "router"])
+    # A link-local address that is still being checked for duplicates keeps the router from resolving its neighbours.
+    router.run(["sysctl", "-qw", "net.ipv6.conf.lan0.accept_dad=0"])
     for address in ("10.95.0.1/16", "fd00:95::1/64", "198.51.100.1/32"):
         router.run(["ip", "addr", "add", address, "dev", "lan0", *(["nodad"] if ":" in address else [])])
     router.run(["ip", "link", "set", "lan0", "up"])
     network, runtime = load("host-device"), Runtime(host, "plain")
     runtime.add(network, a)
+    router.await_up("lan0")
     for address in ("10.95.0.1", "fd00:95::1", "198.51.100.1"):
         a.ping(address)
     runtime.check(network, a)

@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import time
 
 # Standard input is a pipe that the tests hold: when they end, however they do, `cat` ends, and the namespaces with it.
 KEEPER = """
@@ -74,6 +75,13 @@ class Place:
         if check:
             assert done.returncode == 0, f"{self.name}: no answer from {address}\n{done.stdout}{done.stderr}"
         return done.returncode == 0
+
+    def await_up(self, name):
+        """Waits until a link is operational: its kernel side notices that the other end has come up in its own time."""
+        deadline = time.monotonic() + 5
+        while self.link(name)["operstate"] != "UP":
+            assert time.monotonic() < deadline, f"{self.name}: {name} does not come up"
+            time.sleep(0.01)
 
     def link(self, name):
         """The link of that name as `ip -d -j` shows it; None where there is none."""
