@@ -36,8 +36,8 @@ enum Bridge {
             if !known.isEmpty { return known }
         }
         guard call.netnsDescriptor != nil else { return [] }
+        guard let link = try call.containerInterface() else { return [] }
         let socket = try call.containerNetlink()
-        guard let link = try attempt(try socket.link(named: call.interfaceName)) else { return [] }
         return try attempt(try socket.addresses(index: link.index)).map { $0.address }.filter { !$0.address.isLinkLocal }
     }
 
@@ -62,9 +62,7 @@ enum Bridge {
     static func check(_ call: ModuleCall) throws(CNIError) {
         let config = try BridgeConfig(call.config, arguments: try call.arguments())
         if let ipam = config.ipam { try call.delegate(ipam.type, .check) }
-        guard let result = call.previousResult else {
-            throw CNIError(.invalidConfiguration, "prevResult: is missing: CHECK needs the result of ADD")
-        }
+        let result = try call.requireResult()
         var differences = Differences()
         differences.add(
             try InterfaceCheck.differences(call, result: result, kind: "veth", expectUp: !config.disableContainerInterface))
@@ -97,23 +95,12 @@ enum Bridge {
         if let link = try attempt(try socket.link(named: config.bridge)) {
             if link.kind != "bridge" { throw CNIError(.notAvailable, "\(config.bridge) is not a bridge but \(link.kind ?? "a device")") }
         } else {
-            try tryKernel()
+            try KernelTrial.make("bridges", advice: "load the kernel module bridge") { () throws(CNIError) in
+                try attempt(try NetlinkSocket.open().createBridge(name: "bridge0"))
+            }
         }
         if config.ipMasq && config.ipam != nil { try NftMasquerade.checkAvailable(call) }
         if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
-    }
-}
-
-extension Bridge {
-    /// Makes a bridge where it disturbs no one: a kernel without that kind of link says so now, not at the first ADD.
-    private static func tryKernel() throws(CNIError) {
-        do throws(CNIError) {
-            _ = try NetworkNamespace.withTemporary { () throws(CNIError) in
-                try attempt(try NetlinkSocket.open().createBridge(name: "bridge0"))
-            }
-        } catch {
-            throw CNIError(.notAvailable, "the kernel can't make bridges: \(error.message)", details: "load the kernel module bridge")
-        }
     }
 }
 

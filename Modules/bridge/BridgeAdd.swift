@@ -72,9 +72,7 @@ struct BridgeAdd {
                 details: "choose another name")
         }
         let change = LinkChange(up: bridge.isUp ? nil : true, promiscuous: config.promiscMode && !bridge.isPromiscuous ? true : nil)
-        if change.up != nil || change.promiscuous != nil {
-            try attempt(try host.setLink(index: bridge.index, name: bridge.name, change))
-        }
+        try attempt(try host.setLink(index: bridge.index, name: bridge.name, change))
         return bridge
     }
 
@@ -117,9 +115,7 @@ struct BridgeAdd {
     // MARK: Container
 
     private func configureContainer(_ result: inout CNIResult) throws(CNIError) {
-        guard let link = try attempt(try container.link(named: call.interfaceName)) else {
-            throw CNIError("interface \(call.interfaceName) vanished from \(call.netns)")
-        }
+        let link = try call.requireContainerInterface()
         for index in result.ips.indices { result.ips[index].interface = 2 }
         if !config.disableContainerInterface {
             try InterfaceConfiguration(call, link: link, result: result, detectsDuplicates: config.enableDAD).apply()

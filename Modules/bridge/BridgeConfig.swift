@@ -77,13 +77,10 @@ struct BridgeConfig {
     /// Later wins: CNI_ARGS MAC, `args.cni.mac`, `runtimeConfig.mac`.
     private static func mac(_ config: ConfigReader, _ arguments: CNIArguments) throws(CNIError) -> MACAddress? {
         try arguments.require(only: ["MAC"])
-        var text = arguments["MAC"] ?? ""
-        if let value = try config.object("args")?.object("cni")?.string("mac"), !value.isEmpty { text = value }
-        if let value = try config.object("runtimeConfig")?.string("mac"), !value.isEmpty { text = value }
-        if text.isEmpty { return nil }
-        guard let mac = MACAddress(text) else {
-            throw CNIError(.invalidConfiguration, "mac: expected a hardware address like 0a:58:0a:01:00:05, found \"\(text)\"")
-        }
-        return mac
+        return try MACAddress.requested(
+            lastOf: [
+                arguments["MAC"], try config.object("args")?.object("cni")?.string("mac"),
+                try config.object("runtimeConfig")?.string("mac"),
+            ])
     }
 }

@@ -17,8 +17,7 @@ enum Dummy {
         do throws(CNIError) {
             var result = try ipam.add(call)
             hasAddresses = true
-            try configure(call, &result)
-            if !config.dns.isEmpty { result.dns = config.dns }
+            try call.configureOnlyInterface(&result, dns: config.dns)
             return result
         } catch {
             do throws(CNIError) { try deleteLink(call) } catch { call.log(.warning, error.text) }
@@ -39,16 +38,6 @@ enum Dummy {
         }
     }
 
-    private static func configure(_ call: ModuleCall, _ result: inout CNIResult) throws(CNIError) {
-        let socket = try call.containerNetlink()
-        guard let link = try attempt(try socket.link(named: call.interfaceName)) else {
-            throw CNIError("interface \(call.interfaceName) vanished from \(call.netns)")
-        }
-        for index in result.ips.indices { result.ips[index].interface = 0 }
-        try InterfaceConfiguration(call, link: link, result: result).apply()
-        result.interfaces = [CNIResult.Interface(name: link.name, mac: link.mac?.text, sandbox: call.netns)]
-    }
-
     /// DEL: deletes the link and releases its addresses. A namespace or link that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
         let config = try DummyConfig(call.config)
@@ -56,25 +45,13 @@ enum Dummy {
         try config.ipam?.del(call)
     }
 
-    /// A link of this name that is no dummy is not ours: it is what made ADD fail.
-    private static func deleteLink(_ call: ModuleCall) throws(CNIError) {
-        if call.netnsDescriptor == nil { return }
-        let socket = try call.containerNetlink()
-        guard let link = try attempt(try socket.link(named: call.interfaceName)) else { return }
-        if link.kind == kind {
-            try attempt(try socket.deleteLink(index: link.index))
-        } else {
-            call.log(.warning, "interface \(link.name) in \(call.netns) is no dummy: it stays")
-        }
-    }
+    private static func deleteLink(_ call: ModuleCall) throws(CNIError) { try call.deleteContainerInterface(kind: kind, named: "dummy") }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.
     static func check(_ call: ModuleCall) throws(CNIError) {
         let ipam = try DummyConfig(call.config).requireIPAM()
         try call.delegate(ipam.type, .check)
-        guard let result = call.previousResult else {
-            throw CNIError(.invalidConfiguration, "prevResult: is missing: CHECK needs the result of ADD")
-        }
+        let result = try call.requireResult()
         var differences = Differences()
         differences.add(try InterfaceCheck.differences(call, result: result, kind: kind))
         try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
@@ -89,13 +66,8 @@ enum Dummy {
     /// STATUS: whether the kernel can make such a link, and IPAM has an address.
     static func status(_ call: ModuleCall) throws(CNIError) {
         let ipam = try DummyConfig(call.config).requireIPAM()
-        do throws(CNIError) {
-            // Where it disturbs no one.
-            _ = try NetworkNamespace.withTemporary { () throws(CNIError) in
-                try attempt(try NetlinkSocket.open().createDummy(name: "dummy0"))
-            }
-        } catch {
-            throw CNIError(.notAvailable, "the kernel can't make dummy links: \(error.message)", details: advice)
+        try KernelTrial.make("dummy links", advice: advice) { () throws(CNIError) in
+            try attempt(try NetlinkSocket.open().createDummy(name: "dummy0"))
         }
         try call.delegate(ipam.type, .status)
     }

@@ -25,7 +25,7 @@ struct DeviceMove {
     /// Moves the device into the container under CNI_IFNAME. When that fails, it is in the host again.
     func take(_ device: LinkInfo) throws(CNIError) -> LinkInfo {
         let container = try call.containerNetlink()
-        if try attempt(try container.link(named: call.interfaceName)) != nil {
+        if try call.containerInterface() != nil {
             throw CNIError(
                 "move link \(device.name): interface \(call.interfaceName) already exists in \(call.netns)", details: "run DEL first")
         }

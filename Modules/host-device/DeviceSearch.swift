@@ -1,4 +1,3 @@
-import CLinux
 import ModuleKit
 
 /// Finds the device that a selector means: among the host's links, or through /sys.
@@ -64,11 +63,9 @@ struct DeviceSearch {
 
     /// The last part of the link `driver`; nil where no driver is bound.
     private static func driver(of id: String) -> String? {
-        var target = [CChar](repeating: 0, count: 4096)
-        let count = readlink("\(pciDevices)/\(id)/driver", &target, target.count)
-        if count <= 0 { return nil }
-        let path = target.prefix(count).map { UInt8(bitPattern: $0) }
-        return path.split(separator: UInt8(ascii: "/")).last.map { String(decoding: $0, as: UTF8.self) }
+        File.target(ofLink: "\(pciDevices)/\(id)/driver").flatMap { path in
+            path.utf8.split(separator: UInt8(ascii: "/")).last.map { String(Substring($0)) }
+        }
     }
 
     /// The network interface of a device's directory; of a virtio device it is one level deeper.

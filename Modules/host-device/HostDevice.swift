@@ -17,7 +17,7 @@ enum HostDevice {
         let move = try DeviceMove(call)
         if call.netnsDescriptor == nil {
             if let address = attachedAddress(call) { try move.adopt(address) }
-        } else if let link = try containerLink(call) {
+        } else if let link = try call.containerInterface() {
             let name = DeviceMove.formerName(link)
             if name != nil || (link.mac != nil && link.mac == attachedAddress(call)) {
                 try move.giveBack(link, formerName: name ?? config.deviceName, up: link.hasNoTrailers)
@@ -27,11 +27,6 @@ enum HostDevice {
             }
         }
         try config.ipam?.del(call)
-    }
-
-    private static func containerLink(_ call: ModuleCall) throws(CNIError) -> LinkInfo? {
-        let socket = try call.containerNetlink()
-        return try attempt(try socket.link(named: call.interfaceName))
     }
 
     /// The hardware address of the interface as the chain's ADD reported it.
@@ -44,9 +39,7 @@ enum HostDevice {
     static func check(_ call: ModuleCall) throws(CNIError) {
         let config = try HostDeviceConfig(call.config)
         if let ipam = config.ipam { try call.delegate(ipam.type, .check) }
-        guard let result = call.previousResult else {
-            throw CNIError(.invalidConfiguration, "prevResult: is missing: CHECK needs the result of ADD")
-        }
+        let result = try call.requireResult()
         var differences = Differences()
         if let pci = userspaceDevice(config, result, call) {
             if !DeviceSearch.isForUserspace(pci) {
@@ -73,7 +66,7 @@ enum HostDevice {
 
     /// Without the alias DEL does not know the device's name in the host.
     private static func aliasDifferences(_ call: ModuleCall, _ config: HostDeviceConfig) throws(CNIError) -> [String] {
-        guard let link = try containerLink(call) else { return [] }
+        guard let link = try call.containerInterface() else { return [] }
         if let expected = config.deviceName {
             return link.alias == expected ? [] : ["\(link.name): expected alias \(expected), found \(link.alias ?? "none")"]
         }

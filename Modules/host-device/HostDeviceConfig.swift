@@ -36,34 +36,29 @@ struct HostDeviceConfig {
 
     /// The first that is set, in this order, counts.
     private static func selector(_ config: ConfigReader) throws(CNIError) -> DeviceSelector? {
-        if let name = try text(config, "device") {
+        if let name = try config.nonEmpty("device") {
             do throws(CNIError) { try Names.checkInterface(name) } catch { throw config.invalid("device", error.message) }
             return .name(name)
         }
-        if let text = try text(config, "hwaddr") {
+        if let text = try config.nonEmpty("hwaddr") {
             guard let address = MACAddress(text) else {
                 throw config.invalid("hwaddr", "expected a hardware address like 0a:58:0a:01:00:05, found \"\(text)\"")
             }
             return .hardwareAddress(address)
         }
-        if let path = try text(config, "kernelpath") {
+        if let path = try config.nonEmpty("kernelpath") {
             guard isDevicePath(path) else { throw config.invalid("kernelpath", "expected a path under /sys/devices/, found \"\(path)\"") }
             return .kernelPath(path)
         }
-        if let runtime = try config.object("runtimeConfig"), let id = try text(runtime, "deviceID") {
+        if let runtime = try config.object("runtimeConfig"), let id = try runtime.nonEmpty("deviceID") {
             guard isDeviceID(id) else { throw runtime.invalid("deviceID", "expected a PCI address or auxiliary device, found \"\(id)\"") }
             return .deviceID(id)
         }
-        if let id = try text(config, "pciBusID") {
+        if let id = try config.nonEmpty("pciBusID") {
             guard isDeviceID(id) else { throw config.invalid("pciBusID", "expected a PCI address like 0000:00:1f.6, found \"\(id)\"") }
             return .pci(id)
         }
         return nil
-    }
-
-    private static func text(_ config: ConfigReader, _ key: String) throws(CNIError) -> String? {
-        guard let text = try config.string(key), !text.isEmpty else { return nil }
-        return text
     }
 
     /// A path that stays under /sys/devices.

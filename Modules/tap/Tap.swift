@@ -6,6 +6,8 @@ enum Tap {
         type: "tap", kind: .interface, description: "makes a tap device in the container", capabilities: ["mac"], schema: schema)
 
     private static let kind = "tun"
+    /// What to do where no tap device can be made.
+    static let advice = "the module tun is not in this kernel, or could not be loaded: see modprobe(8)"
 
     /// ADD: makes the device, and gives it addresses and routes.
     static func add(_ call: ModuleCall) throws(CNIError) -> CNIResult? {
@@ -15,17 +17,7 @@ enum Tap {
     /// DEL: deletes the device, then releases its addresses. A namespace or device that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
         let ipam = try IPAMDelegate(call.config)
-        if call.netnsDescriptor != nil {
-            let socket = try call.containerNetlink()
-            if let link = try attempt(try socket.link(named: call.interfaceName)) {
-                if link.kind == kind {
-                    try attempt(try socket.deleteLink(index: link.index))
-                } else {
-                    // It is what made ADD fail, not what it made.
-                    call.log(.warning, "interface \(link.name) in \(call.netns) is no tap device: it stays")
-                }
-            }
-        }
+        try call.deleteContainerInterface(kind: kind, named: "tap device")
         try ipam?.del(call)
     }
 
@@ -33,9 +25,7 @@ enum Tap {
     static func check(_ call: ModuleCall) throws(CNIError) {
         let config = try TapConfig(call.config, arguments: try call.arguments())
         if let ipam = config.ipam { try call.delegate(ipam.type, .check) }
-        guard let result = call.previousResult else {
-            throw CNIError(.invalidConfiguration, "prevResult: is missing: CHECK needs the result of ADD")
-        }
+        let result = try call.requireResult()
         var differences = Differences()
         differences.add(try InterfaceCheck.differences(call, result: result, kind: kind))
         differences.add(try deviceDifferences(call, config))
@@ -43,18 +33,18 @@ enum Tap {
     }
 
     private static func deviceDifferences(_ call: ModuleCall, _ config: TapConfig) throws(CNIError) -> [String] {
-        let socket = try call.containerNetlink()
-        guard let link = try attempt(try socket.link(named: call.interfaceName)), link.kind == kind else { return [] }
+        guard let link = try call.containerInterface(), link.kind == kind else { return [] }
         var differences = Differences()
         let name = link.name
         if let mtu = config.mtu { differences.expect("\(name): MTU", mtu, link.mtu) { "\($0)" } }
         if let bridge = config.bridge {
+            let socket = try call.containerNetlink()
             let master = try link.master.map { (index) throws(CNIError) in try attempt(try socket.link(index: index)) } ?? nil
             differences.expect("\(name): bridge", bridge, master?.name ?? "none") { $0 }
         }
-        guard let tap = try attempt(try socket.tap(index: link.index)), tap.isKnown else { return differences.lines }
-        differences.expect("\(name): type", true, tap.isTap == true) { $0 ? "tap" : "tun" }
-        differences.expect("\(name): multiqueue", config.multiQueue, tap.multiQueue == true) { $0 ? "on" : "off" }
+        guard let tap = link.tap else { return differences.lines }
+        differences.expect("\(name): type", true, tap.isTap) { $0 ? "tap" : "tun" }
+        differences.expect("\(name): multiqueue", config.multiQueue, tap.multiQueue) { $0 ? "on" : "off" }
         differences.expect("\(name): owner", config.owner, tap.owner) { $0.map { "\($0)" } ?? "none" }
         differences.expect("\(name): group", config.group, tap.group) { $0.map { "\($0)" } ?? "none" }
         return differences.lines
@@ -68,15 +58,8 @@ enum Tap {
     /// STATUS: whether the kernel can make such a device, and IPAM has an address.
     static func status(_ call: ModuleCall) throws(CNIError) {
         let config = try TapConfig(call.config, arguments: nil)
-        do throws(CNIError) {
-            // Where it disturbs no one.
-            _ = try NetworkNamespace.withTemporary { () throws(CNIError) in
-                try attempt(try TapRequest(name: "tap0", multiQueue: config.multiQueue).create())
-            }
-        } catch {
-            throw CNIError(
-                .notAvailable, "the kernel can't make tap devices: \(error.message)",
-                details: "the module tun is not in this kernel, or could not be loaded: see modprobe(8)")
+        try KernelTrial.make("tap devices", advice: advice) { () throws(CNIError) in
+            try attempt(try TapRequest(name: "tap0", multiQueue: config.multiQueue).create())
         }
         if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
     }

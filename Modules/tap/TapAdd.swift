@@ -24,8 +24,7 @@ struct TapAdd {
                 result = try ipam.add(call)
                 hasAddresses = true
             }
-            try configure(&result)
-            if !config.dns.isEmpty { result.dns = config.dns }
+            try call.configureOnlyInterface(&result, dns: config.dns)
             return result
         } catch {
             do throws(NetlinkError) { try socket.deleteLink(named: call.interfaceName) } catch { call.log(.warning, error.cni.text) }
@@ -49,7 +48,7 @@ struct TapAdd {
     private func create() throws(CNIError) {
         let name = call.interfaceName
         let request = TapRequest(name: name, multiQueue: config.multiQueue, owner: config.owner, group: config.group)
-        if try attempt(try socket.link(named: name)) != nil { throw taken }
+        if try call.containerInterface() != nil { throw taken }
         try call.inContainer { () throws(CNIError) in
             if let context = config.selinuxContext {
                 try LabelledTap(request: request, context: context).create()
@@ -67,28 +66,15 @@ struct TapAdd {
         switch error.errno.rawValue {
         case EBUSY: taken
         case ENOENT, ENODEV, ENXIO:
-            CNIError(error.cni.message, details: "the module tun is not in this kernel, or could not be loaded: see modprobe(8)")
+            CNIError(error.cni.message, details: Tap.advice)
         case EINVAL: CNIError(error.cni.message, details: "is the owner or group one of the engine's user namespace?")
         default: error.cni
         }
     }
 
     private func setUp(_ master: Int32?) throws(CNIError) {
-        let link = try link()
-        try attempt(try socket.setUpTap(index: link.index, name: link.name, mtu: config.mtu, mac: config.mac, master: master))
-    }
-
-    private func link() throws(CNIError) -> LinkInfo {
-        guard let link = try attempt(try socket.link(named: call.interfaceName)) else {
-            throw CNIError("interface \(call.interfaceName) vanished from \(call.netns)")
-        }
-        return link
-    }
-
-    private func configure(_ result: inout CNIResult) throws(CNIError) {
-        let link = try link()
-        for index in result.ips.indices { result.ips[index].interface = 0 }
-        try InterfaceConfiguration(call, link: link, result: result).apply()
-        result.interfaces = [CNIResult.Interface(name: link.name, mac: link.mac?.text, sandbox: call.netns)]
+        let link = try call.requireContainerInterface()
+        let change = LinkChange(mac: config.mac, mtu: config.mtu, master: master)
+        try attempt(try socket.setLink(index: link.index, name: link.name, change))
     }
 }

@@ -27,17 +27,12 @@ struct TapConfig {
         mtu = number == 0 ? nil : number
         owner = try TapConfig.id(config, "owner")
         group = try TapConfig.id(config, "group")
-        selinuxContext = try TapConfig.text(config, "selinuxContext")
-        bridge = try TapConfig.text(config, "bridge")
+        selinuxContext = try config.nonEmpty("selinuxContext")
+        bridge = try config.nonEmpty("bridge")
         if let bridge { do throws(CNIError) { try Names.checkInterface(bridge) } catch { throw config.invalid("bridge", error.message) } }
         mac = try arguments.map { (arguments) throws(CNIError) in try TapConfig.mac(config, arguments) } ?? nil
         dns = try ResultFormat.decodeDNS(config)
         ipam = try IPAMDelegate(config)
-    }
-
-    private static func text(_ config: ConfigReader, _ key: String) throws(CNIError) -> String? {
-        guard let text = try config.string(key), !text.isEmpty else { return nil }
-        return text
     }
 
     private static func id(_ config: ConfigReader, _ key: String) throws(CNIError) -> UInt32? {
@@ -47,13 +42,7 @@ struct TapConfig {
     /// Later wins: `mac`, CNI_ARGS MAC, `runtimeConfig.mac`.
     private static func mac(_ config: ConfigReader, _ arguments: CNIArguments) throws(CNIError) -> MACAddress? {
         try arguments.require(only: ["MAC"])
-        var text = try config.string("mac") ?? ""
-        if let value = arguments["MAC"], !value.isEmpty { text = value }
-        if let value = try config.object("runtimeConfig")?.string("mac"), !value.isEmpty { text = value }
-        if text.isEmpty { return nil }
-        guard let mac = MACAddress(text) else {
-            throw CNIError(.invalidConfiguration, "mac: expected a hardware address like 0a:58:0a:01:00:05, found \"\(text)\"")
-        }
-        return mac
+        return try MACAddress.requested(
+            lastOf: [try config.string("mac"), arguments["MAC"], try config.object("runtimeConfig")?.string("mac")])
     }
 }

@@ -34,6 +34,12 @@ public struct ConfigReader: Sendable {
         return string
     }
 
+    /// A string; nil where the key is absent or its value empty, which counts as absent with most keys.
+    public func nonEmpty(_ key: String) throws(CNIError) -> String? {
+        guard let string = try string(key), !string.isEmpty else { return nil }
+        return string
+    }
+
     /// A boolean; false where the key is absent.
     public func bool(_ key: String) throws(CNIError) -> Bool { try optionalBool(key) ?? false }
 

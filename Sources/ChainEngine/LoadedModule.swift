@@ -50,17 +50,14 @@ public struct LoadedModule {
     private static var linkerError: String { dlerror().map { String(cString: $0) } ?? "unknown error" }
 
     /// The CNI versions that the module serves.
-    public var versions: [String] { LoadedModule.list(table.pointee.cni_versions) }
-
-    /// The strings of a list that NULL ends; 64 at most, where the end was forgotten.
-    private static func list(_ first: UnsafePointer<UnsafePointer<CChar>?>?) -> [String] {
-        guard var next = first else { return [] }
-        var texts: [String] = []
-        while let text = next.pointee, texts.count < 64 {
-            texts.append(String(cString: text))
+    public var versions: [String] {
+        var versions: [String] = []
+        guard var next = table.pointee.cni_versions else { return [] }
+        while let text = next.pointee, versions.count < 64 {
+            versions.append(String(cString: text))
             next += 1
         }
-        return texts
+        return versions
     }
 
     /// The version to tell the module for a configuration of `version`: that one, else the newest older one that it serves; results are
@@ -79,17 +76,8 @@ public struct LoadedModule {
     /// The module's own version.
     public var version: String { String(cString: table.pointee.version) }
 
-    /// One line for people; empty where it has none.
-    public var description: String { table.pointee.description.map { String(cString: $0) } ?? "" }
-
-    /// The capabilities that it takes from `runtimeConfig`.
-    public var capabilities: [String] { LoadedModule.list(table.pointee.capabilities) }
-
     /// The JSON Schema of its configuration, as text; nil where it has none.
     public var schema: String? { table.pointee.schema.map { String(cString: $0) } }
-
-    /// The operations that it has a function for.
-    public var operations: [Operation] { [.add, .del, .check, .gc, .status].filter { function($0) != nil } }
 
     /// What the module is for, in a word: "interface", "ipam", "meta".
     public var kind: String {

@@ -11,20 +11,20 @@ public struct JSONSchema: Sendable {
     /// A schema of this document.
     public init(_ root: JSON) { self.root = root }
 
-    /// What is wrong with a value, in the order of the schema.
-    public func findings(_ value: JSON) -> [SchemaFinding] { evaluate(root, value, "", depth: 0).errors }
-
-    /// Keys of objects that the schema describes, which it does not know, where the value is otherwise valid or not.
-    public func unknownKeys(_ value: JSON) -> [SchemaFinding] {
+    /// What is wrong with a value, in the order of the schema; and the keys of objects that the schema describes, which it does not know.
+    public func examine(_ value: JSON) -> (errors: [SchemaFinding], unknownKeys: [SchemaFinding]) {
         let outcome = evaluate(root, value, "", depth: 0)
+        return (outcome.errors, unknownKeys(outcome, value))
+    }
+
+    private func unknownKeys(_ outcome: Outcome, _ value: JSON) -> [SchemaFinding] {
         var found: [SchemaFinding] = []
         for (pointer, known) in outcome.known.sorted(by: { $0.key < $1.key }) {
             guard let object = JSONPointer.value(pointer, in: value)?.object else { continue }
             for member in object.members where !(outcome.evaluated[pointer] ?? []).contains(member.key) {
                 let hint = Spelling.nearest(to: member.key, among: known.sorted()).map { ": did you mean \"\($0)\"?" } ?? ""
-                found.append(
-                    SchemaFinding(pointer: JSONPointer.join(pointer, member.key), text: "unknown key \"\(member.key)\"\(hint)", isKey: true)
-                )
+                let place = JSONPointer.join(pointer, member.key)
+                found.append(SchemaFinding(pointer: place, text: "unknown key \"\(member.key)\"\(hint)", isKey: true))
             }
         }
         return found
@@ -38,8 +38,8 @@ public struct JSONSchema: Sendable {
         /// By the pointer of an object: the keys that its schema names.
         var known: [String: Set<String>] = [:]
 
-        mutating func merge(_ other: Outcome, annotationsOnly: Bool = false) {
-            if !annotationsOnly { errors += other.errors }
+        mutating func merge(_ other: Outcome) {
+            errors += other.errors
             evaluated.merge(other.evaluated) { $0.union($1) }
             known.merge(other.known) { $0.union($1) }
         }
@@ -89,21 +89,5 @@ public struct JSONSchema: Sendable {
         default: break
         }
         return nil
-    }
-}
-
-/// One thing that is wrong, and where.
-public struct SchemaFinding: Equatable, Sendable {
-    /// The place in the value, a JSON Pointer (RFC 6901); empty for the whole.
-    public let pointer: String
-    /// What was expected and what was found.
-    public let text: String
-    /// Whether it is the key at the place that is wrong, not its value.
-    public let isKey: Bool
-
-    init(pointer: String, text: String, isKey: Bool = false) {
-        self.pointer = pointer
-        self.text = text
-        self.isKey = isKey
     }
 }

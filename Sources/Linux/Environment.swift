@@ -29,11 +29,7 @@ public enum Environment {
 
     /// The directory of the running program's file, symbolic links resolved.
     public static var programDirectory: String? {
-        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-        let count = buffer.withUnsafeMutableBytes { bytes in
-            bytes.baseAddress.map { readlink("/proc/self/exe", $0.assumingMemoryBound(to: CChar.self), bytes.count) } ?? -1
-        }
-        guard count > 0, let slash = buffer[0..<count].lastIndex(of: UInt8(ascii: "/")) else { return nil }
-        return slash == 0 ? "/" : String(decoding: buffer[0..<slash], as: UTF8.self)
+        guard let path = File.target(ofLink: "/proc/self/exe"), let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return nil }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 }

@@ -7,6 +7,15 @@ public enum File {
         try FileDescriptor.open(path, O_RDONLY).readAll(limit: limit)
     }
 
+    /// Where a symbolic link leads, as it says itself; nil where there is none. The corresponding C function is `readlink`.
+    public static func target(ofLink path: String) -> String? {
+        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        let count = buffer.withUnsafeMutableBytes { bytes in
+            bytes.baseAddress.map { readlink(path, $0.assumingMemoryBound(to: CChar.self), bytes.count) } ?? -1
+        }
+        return count > 0 ? String(decoding: buffer[0..<count], as: UTF8.self) : nil
+    }
+
     /// Reads a whole file as UTF-8 text; bytes that are not UTF-8 become replacement characters.
     public static func readText(_ path: String, limit: Int = 16 << 20) throws(Errno) -> String {
         String(decoding: try read(path, limit: limit), as: UTF8.self)

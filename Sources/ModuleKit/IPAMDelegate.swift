@@ -7,7 +7,7 @@ public struct IPAMDelegate {
 
     /// Nil where the configuration names none: an interface without addresses.
     public init?(_ config: ConfigReader) throws(CNIError) {
-        guard let type = try config.object("ipam")?.string("type"), !type.isEmpty else { return nil }
+        guard let type = try config.object("ipam")?.nonEmpty("type") else { return nil }
         self.type = type
     }
 

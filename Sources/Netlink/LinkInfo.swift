@@ -27,6 +27,8 @@ public struct LinkInfo: Sendable {
     public let hairpin: Bool?
     /// A bridge port's isolation; nil where it is no bridge port.
     public let isolated: Bool?
+    /// What a tun or tap device is; nil for another kind, and where the kernel does not tell.
+    public let tap: TapInfo?
 
     /// Administratively up.
     public var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
@@ -51,6 +53,7 @@ public struct LinkInfo: Sendable {
         operState = attributes.number(Int32(IFLA_OPERSTATE), as: UInt8.self) ?? 0
         let info = attributes.nested(Int32(IFLA_LINKINFO))
         kind = info.text(Int32(IFLA_INFO_KIND))
+        tap = kind == "tun" ? TapInfo(info.nested(Int32(IFLA_INFO_DATA))) : nil
         let isPort = info.text(Int32(IFLA_INFO_SLAVE_KIND)) == "bridge"
         let port = info.nested(Int32(IFLA_INFO_SLAVE_DATA))
         hairpin = isPort ? port.number(Int32(IFLA_BRPORT_MODE), as: UInt8.self).map { $0 != 0 } : nil

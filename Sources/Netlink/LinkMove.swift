@@ -35,14 +35,7 @@ extension NetlinkSocket {
     ///
     /// The kernel does this in order: move, name, alias, flags. After a failure the link may be at its new place already.
     public func move(_ link: LinkInfo, _ move: LinkMove) throws(NetlinkError) {
-        var set: UInt32 = 0
-        var mask: UInt32 = 0
-        for (flag, value) in [(UInt32(IFF_UP.rawValue), move.up), (UInt32(IFF_NOTRAILERS.rawValue), move.noTrailers)] {
-            guard let value else { continue }
-            mask |= flag
-            if value { set |= flag }
-        }
-        var message = NetlinkMessage(link: RTM_NEWLINK, index: link.index, set: set, change: mask)
+        var message = NetlinkMessage(changing: link.index, flags: [(IFF_UP, move.up), (IFF_NOTRAILERS, move.noTrailers)])
         if let namespace = move.namespace { message.attribute(Int32(IFLA_NET_NS_FD), namespace) }
         message.attribute(Int32(IFLA_IFNAME), move.name)
         message.attribute(Int32(IFLA_IFALIAS), move.alias)

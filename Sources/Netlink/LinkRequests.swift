@@ -38,12 +38,18 @@ public struct LinkChange: Sendable {
     public var mac: MACAddress?
     /// Promiscuous mode.
     public var promiscuous: Bool?
+    /// MTU in bytes.
+    public var mtu: Int?
+    /// The index of the bridge that it becomes a port of.
+    public var master: Int32?
 
     /// A change of these, and nothing else.
-    public init(up: Bool? = nil, mac: MACAddress? = nil, promiscuous: Bool? = nil) {
+    public init(up: Bool? = nil, mac: MACAddress? = nil, promiscuous: Bool? = nil, mtu: Int? = nil, master: Int32? = nil) {
         self.up = up
         self.mac = mac
         self.promiscuous = promiscuous
+        self.mtu = mtu
+        self.master = master
     }
 }
 
@@ -52,6 +58,18 @@ extension NetlinkMessage {
     init(link type: Int, flags: Int32 = 0, index: Int32 = 0, set: UInt32 = 0, change: UInt32 = 0) {
         self.init(type: UInt16(type), flags: flags)
         appendLinkHeader(index: index, set: set, change: change)
+    }
+
+    /// A request that changes a link: of its IFF_… flags those that have a value.
+    init(changing index: Int32, flags: [(net_device_flags, Bool?)]) {
+        var set: UInt32 = 0
+        var mask: UInt32 = 0
+        for (flag, value) in flags {
+            guard let value else { continue }
+            mask |= UInt32(flag.rawValue)
+            if value { set |= UInt32(flag.rawValue) }
+        }
+        self.init(link: RTM_NEWLINK, index: index, set: set, change: mask)
     }
 
     /// struct ifinfomsg: family, padding, device type, index, flags, which of them count.
@@ -123,30 +141,30 @@ extension NetlinkSocket {
         try request(message, "create veth \(veth.name) with peer \(veth.peerName)" + (veth.mtu.map { ", mtu \($0)" } ?? ""))
     }
 
-    private func newLink(up: Bool) -> NetlinkMessage {
+    /// The beginning of a request for a new link.
+    func newLink(up: Bool) -> NetlinkMessage {
         let flag = up ? UInt32(IFF_UP.rawValue) : 0
         return NetlinkMessage(link: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, set: flag, change: flag)
     }
 
-    /// Changes a link, all in one message. `name` is for errors.
+    /// Changes a link, all in one message; without a change there is none. `name` is for errors.
     public func setLink(index: Int32, name: String, _ change: LinkChange) throws(NetlinkError) {
-        var set: UInt32 = 0
-        var mask: UInt32 = 0
-        for (flag, value) in [(UInt32(IFF_UP.rawValue), change.up), (UInt32(IFF_PROMISC.rawValue), change.promiscuous)] {
-            guard let value else { continue }
-            mask |= flag
-            if value { set |= flag }
-        }
-        var message = NetlinkMessage(link: RTM_NEWLINK, index: index, set: set, change: mask)
+        let description = NetlinkSocket.describe(change)
+        if description.isEmpty { return }
+        var message = NetlinkMessage(changing: index, flags: [(IFF_UP, change.up), (IFF_PROMISC, change.promiscuous)])
+        if let mtu = change.mtu { message.attribute(Int32(IFLA_MTU), UInt32(clamping: mtu)) }
         if let mac = change.mac { message.attribute(Int32(IFLA_ADDRESS), bytes: mac.bytes) }
-        try request(message, "set \(NetlinkSocket.describe(change)) on \(name)")
+        if let master = change.master { message.attribute(Int32(IFLA_MASTER), master) }
+        try request(message, "set \(description) on \(name)")
     }
 
     private static func describe(_ change: LinkChange) -> String {
         var parts: [String] = []
         if let up = change.up { parts.append(up ? "up" : "down") }
+        if let mtu = change.mtu { parts.append("mtu \(mtu)") }
         if let mac = change.mac { parts.append("address \(mac.text)") }
         if let promiscuous = change.promiscuous { parts.append("promisc \(promiscuous ? "on" : "off")") }
+        if let master = change.master { parts.append("master number \(master)") }
         return parts.joined(separator: ", ")
     }
 

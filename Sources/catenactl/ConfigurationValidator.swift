@@ -13,18 +13,24 @@ struct ConfigurationValidator {
         var warnings: [String] = []
     }
 
-    private let directories = ModuleDirectories.standard
-    private let engine = ChainEngine(directories: .standard, log: .fromEnvironment, isChain: true, records: nil)
+    private let engine: ChainEngine
+    private let schema: JSONSchema
     private let pluginPath = RuntimeSession.variable("CNI_PATH", "")
     private var report = Report()
     /// The version that plugins will be told.
     private var version = CNIVersion.current
 
+    /// A validator of any number of files.
+    init(_ modules: InstalledModules) {
+        engine = modules.engine
+        schema = JSONSchema(modules.schema)
+    }
+
     /// Checks one file.
-    static func check(_ file: String) -> Report {
-        var validator = ConfigurationValidator()
+    func check(_ file: String) -> Report {
+        var validator = self
         do throws(CNIError) {
-            let bytes = try read(file)
+            let bytes = try ConfigurationValidator.read(file)
             validator.checkSchema(bytes)
             let network = try NetworkConfiguration(bytes)
             validator.check(network)
@@ -38,16 +44,16 @@ struct ConfigurationValidator {
     private mutating func checkSchema(_ bytes: [UInt8]) {
         // What is no JSON is told where it is decoded.
         guard let json = try? JSON(parsing: bytes) else { return }
-        let schema = JSONSchema(ConflistSchema.installed(engine, directories))
         let map = SourceMap(bytes)
         // null counts as absent, for us as for the reference plugins.
-        let value = json.withoutNulls
+        let (errors, unknownKeys) = schema.examine(json.withoutNulls)
         func text(_ finding: SchemaFinding) -> String {
             let place = map.place(finding.pointer, isKey: finding.isKey)
             return "line \(place.line), column \(place.column) (\(finding.pointer.isEmpty ? "/" : finding.pointer)): \(finding.text)"
         }
-        for finding in schema.findings(value) where !report.errors.contains(text(finding)) { report.errors.append(text(finding)) }
-        report.warnings += schema.unknownKeys(value).map(text)
+        // Of two parts of the schema that say the same, one is enough.
+        for error in errors.map(text) where !report.errors.contains(error) { report.errors.append(error) }
+        report.warnings += unknownKeys.map(text)
     }
 
     private static func read(_ file: String) throws(CNIError) -> [UInt8] {

@@ -1,5 +1,4 @@
 import CNI
-import ChainEngine
 import JSON
 
 /// One JSON Schema (2020-12) of a whole configuration file, made of those that the installed modules carry.
@@ -18,17 +17,6 @@ enum ConflistSchema {
                 ("if", object(["required": ["plugins"]])), ("then", list), ("else", object(["$ref": "#/$defs/plugin"])),
                 ("$defs", .object(JSONObject(definitions))),
             ]))
-    }
-
-    /// The schemas of the modules in the directories; modules that are refused, and schemas that are none, are left out.
-    static func installed(_ engine: ChainEngine, _ directories: ModuleDirectories) -> JSON {
-        make(
-            directories.types.compactMap { type in
-                guard let module = try? engine.module(type), let text = module.schema, let schema = try? JSON(parsing: text),
-                    schema.object != nil
-                else { return nil }
-                return (type, module.kind, schema)
-            })
     }
 
     /// References within a module's schema are to its root: they become references to its place here.
@@ -134,17 +122,4 @@ enum ConflistSchema {
     ])
 
     private static func object(_ members: KeyValuePairs<String, JSON>) -> JSON { .object(JSONObject(members.map { ($0.key, $0.value) })) }
-}
-
-extension JSON: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
-    ExpressibleByIntegerLiteral
-{
-    /// A schema's text.
-    public init(stringLiteral value: String) { self = .string(value) }
-    /// A schema's truth value.
-    public init(booleanLiteral value: Bool) { self = .bool(value) }
-    /// A schema's list.
-    public init(arrayLiteral elements: JSON...) { self = .array(elements) }
-    /// A schema's number.
-    public init(integerLiteral value: Int64) { self = .integer(value) }
 }

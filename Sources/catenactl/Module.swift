@@ -13,12 +13,11 @@ struct ModuleList: ParsableCommand {
         discussion: "They are looked for in the directories of CATENA_MODULE_PATH, else in those beside the program and of the system.")
 
     func run() throws {
-        let directories = ModuleDirectories.standard
-        let engine = ChainEngine(directories: directories, log: .fromEnvironment, isChain: true, records: nil)
+        let modules = InstalledModules()
         var rows = [["TYPE", "KIND", "VERSION", "PATH"]]
-        for type in directories.types {
+        for type in modules.directories.types {
             do throws(CNIError) {
-                guard let module = try engine.module(type) else { continue }
+                guard let module = try modules.engine.module(type) else { continue }
                 rows.append([type, module.kind, module.version, module.path])
             } catch {
                 rows.append([type, "refused", "-", error.message])

@@ -1,5 +1,4 @@
 import ArgumentParser
-import ChainEngine
 import JSON
 import Linux
 
@@ -12,8 +11,6 @@ struct Schema: ParsableCommand {
             """)
 
     func run() throws {
-        let directories = ModuleDirectories.standard
-        let engine = ChainEngine(directories: directories, log: .fromEnvironment, isChain: true, records: nil)
-        try StandardStream.writeOutput(ConflistSchema.installed(engine, directories).text(indented: true) + "\n")
+        try StandardStream.writeOutput(InstalledModules().schema.text(indented: true) + "\n")
     }
 }

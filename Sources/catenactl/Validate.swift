@@ -14,8 +14,9 @@ struct Validate: ParsableCommand {
 
     func run() throws {
         var failed = false
+        let validator = ConfigurationValidator(InstalledModules())
         for file in files {
-            let report = ConfigurationValidator.check(file)
+            let report = validator.check(file)
             for warning in report.warnings { try StandardStream.writeOutput("\(file): warning: \(warning)\n") }
             for problem in report.errors { try StandardStream.writeOutput("\(file): error: \(problem)\n") }
             if report.errors.isEmpty { try StandardStream.writeOutput("\(file): ok\n") } else { failed = true }

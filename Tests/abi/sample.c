@@ -74,6 +74,9 @@ static int32_t status(const catena_call *call) {
     return CATENA_OK;
 }
 
+#ifndef SIZE
+#define SIZE sizeof module
+#endif
 #ifndef VERSIONS
 #define VERSIONS "0.4.0", "1.0.0", "1.1.0"
 #endif
@@ -81,7 +84,7 @@ static const char *const versions[] = {VERSIONS, NULL};
 
 CATENA_EXPORT const catena_module *catena_module_entry(uint32_t host_abi_major) {
     static const catena_module module = {
-        .size = sizeof module, .abi_major = ABI, .kind = CATENA_KIND_META, .type = TYPE, .version = "1.0.0",
+        .size = SIZE, .abi_major = ABI, .kind = CATENA_KIND_META, .type = TYPE, .version = "1.0.0",
         .description = "a module for tests", .cni_versions = versions, .add = add, .del = del, .check = check, .gc = gc, .status = status,
     };
     (void)host_abi_major;

@@ -125,15 +125,15 @@ def scratch():
 
 @pytest.fixture(scope="session")
 def compile_module(stage):
-    """Compiles a C module of Tests/abi against the shipped header: compile_module(source, directory, type, **macros)."""
+    """Compiles a C module of Tests/abi: compile_module(source, directory, type, **macros), against the shipped header or another."""
 
-    def compile_module(source, directory, type, **macros):
+    def compile_module(source, directory, type, include=harness.INCLUDE, flags=(), **macros):
         directory.mkdir(exist_ok=True)
         target = directory / f"{type}.so"
         defines = [f"-D{name}={value}" for name, value in {"TYPE": f'"{type}"', **macros}.items()]
         subprocess.run(
-            ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden", f"-I{harness.INCLUDE}",
-             *defines, "-o", target, harness.REPO / "Tests" / "abi" / source],
+            ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden", f"-I{include}",
+             *flags, *defines, "-o", target, harness.REPO / "Tests" / "abi" / source],
             check=True)
         target.chmod(0o755)
         return target

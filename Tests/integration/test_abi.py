@@ -76,13 +76,9 @@ def test_no_type_whose_size_varies():
 
 
 @pytest.fixture
-def kept(lab):
+def kept(lab, compile_module):
     """The module of the first release, compiled against the header of the first release."""
-    target = lab.modules / "kept.so"
-    subprocess.run(
-        ["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-shared", "-fPIC", f"-I{ABI / 'v1'}", "-o", target,
-         ABI / "v1" / "kept.c"], check=True)
-    target.chmod(0o755)
+    compile_module("v1/kept.c", lab.modules, "kept", include=ABI / "v1", flags=["-std=c99", "-pedantic"])
     return {"type": "kept"}
 
 
@@ -111,7 +107,7 @@ def test_a_module_of_the_first_release(lab, host, a, kept):
     assert_detached(host, a)
 
 
-def test_a_module_of_a_later_release(lab, host, a, scratch):
+def test_a_module_of_a_later_release(lab, a, scratch, compile_module):
     """Structs that have grown since, as a newer header has them: the host reads what it knows, and follows the pointers."""
     grown = scratch / "include" / "catena"
     grown.mkdir(parents=True)
@@ -120,10 +116,7 @@ def test_a_module_of_a_later_release(lab, host, a, scratch):
         text, count = re.subn(rf"\n}} catena_{struct};", f"\n    const char *later;\n    uint64_t more[4];\n}} catena_{struct};", text)
         assert count == 1
     (grown / "module.h").write_text(text)
-    target = lab.modules / "newer.so"
-    subprocess.run(
-        ["gcc", "-std=c11", "-shared", "-fPIC", "-DMAKES", '-DTYPE="newer"', f"-I{grown.parent}", "-o", target, ABI / "sample.c"], check=True)
-    target.chmod(0o755)
+    compile_module("sample.c", lab.modules, "newer", include=grown.parent, MAKES=1)
     result = lab.runtime().add(conflist({"type": "newer"}), a)
     assert result["ips"] == [{"interface": 0, "address": "10.7.0.2/24", "gateway": "10.7.0.1"}]
 
@@ -131,10 +124,6 @@ def test_a_module_of_a_later_release(lab, host, a, scratch):
 @pytest.mark.parametrize("size", [0, 8, "sizeof module - 1"])
 def test_a_module_that_is_smaller_than_the_first_release(lab, a, size):
     """It is refused by name, with the number."""
-    source = (ABI / "sample.c").read_text().replace(".size = sizeof module", f".size = {size}")
-    path = lab.modules.parent / "small.c"
-    path.write_text(source)
-    subprocess.run(["gcc", "-shared", "-fPIC", '-DTYPE="small"', f"-I{harness.INCLUDE}", "-o", lab.modules / "small.so", path], check=True)
-    (lab.modules / "small.so").chmod(0o755)
+    small = lab.module("small", SIZE=size)
     with pytest.raises(CNIFailure, match="small.so: catena_module.size is"):
-        lab.runtime().add(conflist({"type": "small"}), a)
+        lab.runtime().add(conflist(small), a)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import CNIFailure, ask, conflist, host_local, serve
+from harness import CNIFailure, assert_check_finds, assert_del_leaves_nothing, ask, conflist, host_local, serve
 
 FILES = r"^/var/lib/cni/networks"
 
@@ -117,25 +117,13 @@ def test_check(runtime, a):
 def test_check_finds_damage(runtime, a, damage, named):
     """CHECK fails when something is not as ADD made it, and names it."""
     wanted = network(routes=["10.99.0.0/16"])
-    runtime.add(wanted, a)
-    a.run(["sh", "-ec", damage])
-    with pytest.raises(CNIFailure) as failure:
-        runtime.check(wanted, a)
-    assert named in failure.value.text
+    assert_check_finds(runtime, a, wanted, damage, named)
 
 
 @pytest.mark.vm
 def test_del_leaves_what_was_there_before(runtime, host, a):
     """After DEL nothing is left, and DEL may be repeated."""
-    before, inside = host.snapshot(), a.ip("addr")
-    runtime.add(network(), a)
-    runtime.delete(network(), a)
-    after = host.snapshot()
-    assert after.without(files=FILES) == before.without(files=FILES) and a.ip("addr") == inside
-    assert host.reservations() == []
-    runtime.delete(network(), a)
-    runtime.delete(network(), a, forget=True)
-    assert host.snapshot() == after
+    assert_del_leaves_nothing(runtime, host, a, network())
 
 
 @pytest.mark.vm

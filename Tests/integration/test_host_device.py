@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import CNIFailure, Runtime, ask, conflist, host_local, run_plugin, serve
+from harness import CNIFailure, Runtime, assert_check_finds, ask, conflist, host_local, run_plugin, serve
 from harness.host import Place
 
 FILES = r"^/var/lib/cni/networks"
@@ -470,12 +470,7 @@ def test_killed_in_the_middle(lab, host, a, lan):
 def test_check_finds_damage(runtime, a, lan, damage, named):
     """CHECK of what ADD made succeeds; it fails when something is not so, and names it."""
     wanted = network(ipam=host_local("10.1.0.0/24", "fd00:1::/64", routes=["10.99.0.0/16"]))
-    runtime.add(wanted, a)
-    runtime.check(wanted, a)
-    a.run(["sh", "-ec", damage])
-    with pytest.raises(CNIFailure) as failure:
-        runtime.check(wanted, a)
-    assert named in failure.value.text
+    assert_check_finds(runtime, a, wanted, damage, named)
 
 
 # STATUS, GC

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import CNIFailure, Runtime, conflist, host_local
+from harness import CNIFailure, Runtime, assert_check_finds, assert_del_leaves_nothing, conflist, host_local
 
 FILES = r"^/var/lib/cni/networks"
 OF_CONFIG, ARGUMENT, OF_RUNTIME = "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"
@@ -227,15 +227,7 @@ def test_selinux_context(host, stage, scratch, a, keys):
 
 def test_del_leaves_what_was_there_before(runtime, host, a):
     """After DEL nothing is left, and DEL may be repeated."""
-    before, inside = host.snapshot(), a.ip("addr")
-    runtime.add(network(), a)
-    runtime.delete(network(), a)
-    after = host.snapshot()
-    assert after.without(files=FILES) == before.without(files=FILES) and a.ip("addr") == inside
-    assert host.reservations() == []
-    runtime.delete(network(), a)
-    runtime.delete(network(), a, forget=True)
-    assert host.snapshot() == after
+    assert_del_leaves_nothing(runtime, host, a, network())
 
 
 def test_del_without_add(runtime, host, a):
@@ -280,12 +272,7 @@ def test_check_finds_damage(runtime, a, damage, named):
     a.run(["ip", "link", "add", "br0", "type", "bridge"])
     wanted = network(
         multiQueue=True, owner=0, group=0, mtu=1300, bridge="br0", ipam=host_local("10.1.0.0/24", routes=["10.99.0.0/16"]))
-    runtime.add(wanted, a)
-    runtime.check(wanted, a)
-    a.run(["sh", "-ec", damage])
-    with pytest.raises(CNIFailure) as failure:
-        runtime.check(wanted, a)
-    assert named in failure.value.text
+    assert_check_finds(runtime, a, wanted, damage, named)
 
 
 def test_status(runtime, host, a):

@@ -8,7 +8,7 @@ import Testing
 /// Schemas, and what they say of values.
 @Suite struct JSONSchemaTests {
     private func findings(_ schema: String, _ value: String) throws -> [String] {
-        try JSONSchema(JSON(parsing: schema)).findings(JSON(parsing: value)).map { "\($0.pointer): \($0.text)" }
+        try JSONSchema(JSON(parsing: schema)).examine(JSON(parsing: value)).errors.map { "\($0.pointer): \($0.text)" }
     }
 
     @Test(arguments: [
@@ -40,7 +40,7 @@ import Testing
         let schema = JSONSchema(
             try JSON(
                 parsing: #"{"properties":{"isGateway":true,"args":{"additionalProperties":true}},"allOf":[{"properties":{"mtu":true}}]}"#))
-        let found = schema.unknownKeys(try JSON(parsing: #"{"isGatway":true,"mtu":1,"args":{"x":{"y":1}},"zzz":1}"#))
+        let found = schema.examine(try JSON(parsing: #"{"isGatway":true,"mtu":1,"args":{"x":{"y":1}},"zzz":1}"#)).unknownKeys
         #expect(found.map { $0.text } == [#"unknown key "isGatway": did you mean "isGateway"?"#, #"unknown key "zzz""#])
         #expect(found.allSatisfy { $0.isKey })
     }

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import time
 
+from .cni import CNIFailure
+
 # Standard input is a pipe that the tests hold: when they end, however they do, `cat` ends, and the namespaces with it.
 KEEPER = """
 mount -t tmpfs tmpfs /run
@@ -296,6 +298,33 @@ def assert_detached(host, container):
     assert "elements" not in host.out(["nft", "list", "ruleset"])
     assert [name for name in host.files("/var/lib/cni/networks") if name.split("/")[-1][0].isdigit() and "." in name] == []
     assert host.records() == []
+
+
+def assert_del_leaves_nothing(runtime, host, container, network):
+    """After ADD and DEL host and container are as before, but for host-local's own files; DEL may be repeated."""
+    before, inside = host.snapshot(), container.ip("addr")
+    runtime.add(network, container)
+    runtime.delete(network, container)
+    after = host.snapshot()
+    files = "^/var/lib/cni/networks"
+    assert after.without(files=files) == before.without(files=files) and container.ip("addr") == inside
+    assert host.reservations() == []
+    runtime.delete(network, container)
+    runtime.delete(network, container, forget=True)
+    assert host.snapshot() == after
+
+
+def assert_check_finds(runtime, container, network, damage, named):
+    """CHECK of what ADD made succeeds; after `damage`, shell commands in the container, it fails and names what is not so."""
+    runtime.add(network, container)
+    runtime.check(network, container)
+    container.run(["sh", "-ec", damage])
+    try:
+        runtime.check(network, container)
+    except CNIFailure as failure:
+        assert named in failure.text
+    else:
+        raise AssertionError(f"CHECK found nothing after: {damage}")
 
 
 def load(text):
