@@ -404,16 +404,16 @@ public final class ChainEngine {
         transaction.append(owner: owner, purpose: purpose, commands: commands)
     }
 
+    func queue(_ change: NftElementChange, purpose: String, owner: String) {
+        transaction.append(owner: owner, purpose: purpose, change: change)
+    }
+
     /// Commits the queued nftables commands as one transaction.
     func commit() throws(CNIError) {
         if transaction.isEmpty { return }
         let queued = transaction
         transaction.removeAll()
-        do throws(NftablesError) {
-            try nftables.run(queued.script)
-        } catch {
-            throw queued.error(error)
-        }
+        try nftables.commit(queued)
     }
 }
 

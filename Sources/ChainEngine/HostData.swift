@@ -113,6 +113,26 @@ final class HostData {
         return CATENA_OK
     }
 
+    func queue(_ change: NftChange?, _ purpose: String) -> Int32 {
+        attempt { () throws(CNIError) in
+            guard let change, let action = NftElementChange.Action(rawValue: change.action) else {
+                throw CNIError("change of an nftables element: action, family, table, set, key and command must be set")
+            }
+            invocation.engine.queue(
+                NftElementChange(
+                    action: action, family: change.family, table: change.table, set: change.set, key: change.key,
+                    value: try HostData.value(change), comment: change.comment, command: change.command),
+                purpose: purpose, owner: invocation.plugin.type)
+            return CATENA_OK
+        }
+    }
+
+    private static func value(_ change: NftChange) throws(CNIError) -> NftElementChange.Value {
+        guard let text = change.verdict else { return change.data.map { .data($0) } ?? .none }
+        guard let verdict = NftVerdict(text) else { throw CNIError("change of an nftables element: unknown verdict \"\(text)\"") }
+        return .verdict(verdict)
+    }
+
     func query(_ command: String, _ json: UnsafeMutablePointer<UnsafePointer<CChar>?>?) -> Int32 {
         do throws(NftablesError) {
             guard let answer = try invocation.engine.nftables.query(command) else { return CATENA_NFT_ABSENT }

@@ -122,6 +122,10 @@ final class HostTable {
             return data.element(String(cString: family), String(cString: table), String(cString: set), bytes, element)
         }
         nft.commit = { call in HostData.of(call)?.commit() ?? 1 }
+        nft.change = { call, change, purpose in
+            guard let data = HostData.of(call), let change else { return 1 }
+            return data.queue(NftStructs.read(change), purpose.map { String(cString: $0) } ?? "")
+        }
         return nft
     }
 

@@ -144,6 +144,20 @@ public final class ModuleCall {
         guard try nft().pointee.queue(raw, commands, purpose) == 0 else { throw failure() }
     }
 
+    /// Adds changes of single elements to the chain's one transaction: where it has nothing else, it costs next to nothing.
+    public func queueNft(_ changes: [NftChange], purpose: String) throws(CNIError) {
+        let nft = try nft()
+        let arena = Arena()
+        for change in changes {
+            // A host of the first release takes text only.
+            let takesChanges = nft.pointee.size >= UInt32(MemoryLayout<catena_nft>.size)
+            let status =
+                takesChanges
+                ? nft.pointee.change(raw, NftStructs.write(change, into: arena), purpose) : nft.pointee.queue(raw, change.command, purpose)
+            guard status == 0 else { throw failure() }
+        }
+    }
+
     /// Runs a listing nft command at once: its cost grows with what it lists. Nil where what it asks for does not exist.
     public func queryNft(_ command: String) throws(CNIError) -> JSON? {
         var text: UnsafePointer<CChar>?

@@ -1,5 +1,7 @@
 import CNI
+import CatenaABI
 import JSON
+import ModuleABI
 
 /// A map of `inet catena` whose elements belong to attachments.
 public struct NftMap: Sendable {
@@ -44,6 +46,21 @@ public struct NftMap: Sendable {
     /// The command that adds an element with the attachment's comment.
     public func addCommand(_ element: Element, comment: String) -> String {
         "add element inet catena \(name) { \(element.key) comment \"\(comment)\" : \(element.value) }"
+    }
+
+    /// An element with the attachment's comment, as a change to queue.
+    public func adding(_ element: Element, comment: String) -> NftChange {
+        NftChange(
+            action: UInt32(CATENA_NFT_ADD_ELEMENT), family: "inet", table: NftTable.name, set: name, key: element.keyBytes,
+            data: element.valueBytes, verdict: element.valueBytes == nil ? element.value : nil, comment: comment,
+            command: addCommand(element, comment: comment))
+    }
+
+    /// The removal of an element, as a change to queue. It fails, and with it the transaction, where there is no such key.
+    public func deleting(_ element: Element) -> NftChange {
+        NftChange(
+            action: UInt32(CATENA_NFT_DELETE_ELEMENT), family: "inet", table: NftTable.name, set: name, key: element.keyBytes,
+            command: deleteCommand(key: element.key))
     }
 
     /// The command that deletes a key. It fails, and with it the transaction, where there is no such key.

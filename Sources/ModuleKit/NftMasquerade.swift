@@ -1,4 +1,5 @@
 import CNI
+import ModuleABI
 
 /// Masquerading of what a container sends out of its network: one map element an address.
 ///
@@ -29,27 +30,32 @@ public enum NftMasquerade {
     private static func queue(_ call: ModuleCall, _ address: IPNetwork, _ comment: String) throws(CNIError) {
         let map = map(address.address.family)
         let element = element(address)
-        var commands: [String] = []
+        var changes: [NftChange] = []
         // IPAM gave the address to this attachment: what another one left behind for it is stale.
-        if try map.present(call, element.keyBytes) != nil { commands.append(map.deleteCommand(key: element.key)) }
-        commands.append(map.addCommand(element, comment: comment))
-        try call.queueNft(commands.joined(separator: "\n"), purpose: "masquerade \(address.address.text)")
+        if try map.present(call, element.keyBytes) != nil { changes.append(map.deleting(element)) }
+        changes.append(map.adding(element, comment: comment))
+        try call.queueNft(changes, purpose: "masquerade \(address.address.text)")
     }
 
     /// Queues the removal of the attachment's elements for these addresses; of all its elements where none is given.
     public static func queueRemove(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
         guard try call.hasNftChain(family: "inet", table: NftTable.name, chain: chain) else { return }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
-        var commands: [String] = []
+        var changes: [NftChange] = []
         for address in addresses {
             let map = map(address.address.family)
             let element = element(address)
-            if try map.present(call, element.keyBytes)?.comment == comment { commands.append(map.deleteCommand(key: element.key)) }
+            if try map.present(call, element.keyBytes)?.comment == comment { changes.append(map.deleting(element)) }
         }
-        if addresses.isEmpty {
-            for family in [IPAddress.Family.v4, .v6] {
-                commands += try map(family).keys(call) { $0 == comment }.map { map(family).deleteCommand(key: $0) }
-            }
+        try call.queueNft(changes, purpose: "remove masquerading")
+        if addresses.isEmpty { try queueRemoveListed(call, comment) }
+    }
+
+    /// Queues the removal of all elements with this comment, found by listing the maps.
+    private static func queueRemoveListed(_ call: ModuleCall, _ comment: String) throws(CNIError) {
+        var commands: [String] = []
+        for family in [IPAddress.Family.v4, .v6] {
+            commands += try map(family).keys(call) { $0 == comment }.map { map(family).deleteCommand(key: $0) }
         }
         if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove masquerading") }
     }

@@ -9,18 +9,28 @@ public struct NetlinkMessage: Sendable {
 
     static let headerLength = 16
 
-    /// A request of `type` (RTM_NEWLINK …) that is acknowledged; `flags` are added to NLM_F_REQUEST and NLM_F_ACK.
-    public init(type: UInt16, flags: Int32 = 0) {
+    /// A request of `type` (RTM_NEWLINK …); `flags` are added to NLM_F_REQUEST.
+    ///
+    /// - Parameter acknowledged: NLM_F_ACK: whether the kernel answers also where it has nothing to say.
+    public init(type: UInt16, flags: Int32 = 0, acknowledged: Bool = true) {
         bytes.reserveCapacity(256)
         append(UInt32(0))
         append(type)
-        append(UInt16(NLM_F_REQUEST | NLM_F_ACK | flags))
+        append(UInt16(NLM_F_REQUEST | (acknowledged ? NLM_F_ACK : 0) | flags))
         append(UInt32(0))
         append(UInt32(0))
     }
 
+    private func has(_ flag: Int32) -> Bool { bytes[...].number(at: 6, as: UInt16.self) & UInt16(flag) == UInt16(flag) }
+
     /// Whether the answer is a list, ended by NLMSG_DONE.
-    var isDump: Bool { bytes.count >= 8 && (UInt16(bytes[6]) | UInt16(bytes[7]) << 8) & UInt16(NLM_F_DUMP) == UInt16(NLM_F_DUMP) }
+    var isDump: Bool { has(NLM_F_DUMP) }
+
+    /// Whether there is an answer in any case.
+    var isAcknowledged: Bool { has(NLM_F_ACK) }
+
+    /// Whether it begins a batch of nfnetlink.
+    var isBatchMark: Bool { bytes[...].number(at: 4, as: UInt16.self) == UInt16(NFNL_MSG_BATCH_BEGIN) }
 
     /// Appends a number.
     public mutating func append<T: FixedWidthInteger>(_ number: T) {

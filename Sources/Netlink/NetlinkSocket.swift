@@ -102,6 +102,27 @@ public final class NetlinkSocket {
         }
     }
 
+    /// Sends several messages as one datagram, and waits for the answer to the last of them that asks for one. The kernel takes them in order; an
+    /// error of one does not keep it from the next, unless they begin and end a batch of nfnetlink. The first error is thrown.
+    ///
+    /// - Parameter operation: what the message of this index is for.
+    public func request(all messages: [NetlinkMessage], _ operation: (Int) -> String) throws(NetlinkError) {
+        guard let last = messages.lastIndex(where: { $0.isAcknowledged }) else { return }
+        let numbers = messages.map { _ in nextSequence() }
+        var bytes: [UInt8] = []
+        for (message, number) in zip(messages, numbers) { bytes += message.finished(sequence: number) }
+        try send(bytes, operation(last))
+        var failure: NetlinkError?
+        while true {
+            let (type, flags, sequence, payload) = try nextMessage(operation(last))
+            guard Int32(type) == NLMSG_ERROR, let index = numbers.firstIndex(of: sequence) else { continue }
+            do throws(NetlinkError) { try check(payload, flags, operation(index)) } catch { failure = failure ?? error }
+            // An error of the batch as a whole is about its first message, and then nothing else is answered.
+            if index == last || (index == 0 && failure != nil && messages[0].isBatchMark) { break }
+        }
+        if let failure { throw failure }
+    }
+
     private func nextSequence() -> UInt32 {
         sequence = sequence == 0x7fff_ffff ? 1 : sequence + 1
         return sequence

@@ -8,6 +8,17 @@ public final class Nftables {
     /// Makes an empty one.
     public init() {}
 
+    /// Commits a transaction: all of it, or nothing. Changes of elements go to the kernel directly; where there is more, all goes through
+    /// libnftables.
+    public func commit(_ transaction: NftTransaction) throws(CNIError) {
+        do throws(NftablesError) {
+            if let changes = transaction.changes, try openKernel().commit(changes) { return }
+            try run(transaction.script)
+        } catch {
+            throw transaction.error(error)
+        }
+    }
+
     /// Runs commands in nft(8) syntax as one transaction: all of them, or none.
     public func run(_ commands: String) throws(NftablesError) {
         let library = try openLibrary()

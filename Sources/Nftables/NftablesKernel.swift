@@ -3,7 +3,8 @@ import CNI
 import Linux
 import Netlink
 
-/// Questions to nf_tables by netlink, without libnftables: one message there, one back.
+/// nf_tables by netlink, without libnftables: single questions, one message there and one back; and changes of elements, a batch there and
+/// one message back.
 final class NftablesKernel {
     private let socket: NetlinkSocket
 
@@ -39,6 +40,69 @@ final class NftablesKernel {
             comment: NftablesKernel.comment(element[Int32(NFTA_SET_ELEM_USERDATA.rawValue)] ?? []), data: data.map { Array($0) })
     }
 
+    // MARK: Changes
+
+    /// What one datagram may hold: below the usual limit of a socket's send buffer.
+    private static let batchLimit = 100_000
+
+    /// Makes the changes as one transaction. False where they are too many for one datagram, and nothing was done.
+    func commit(_ changes: [NftElementChange]) throws(NftablesError) -> Bool {
+        var messages = [NftablesKernel.batchMark(NFNL_MSG_BATCH_BEGIN)]
+        for (index, change) in changes.enumerated() {
+            messages.append(try message(change, acknowledged: index == changes.count - 1))
+        }
+        messages.append(NftablesKernel.batchMark(NFNL_MSG_BATCH_END))
+        if messages.reduce(0, { $0 + $1.bytes.count }) > NftablesKernel.batchLimit { return false }
+        do throws(NetlinkError) {
+            try socket.request(all: messages) { changes.indices.contains($0 - 1) ? changes[$0 - 1].command : "change elements" }
+        } catch {
+            let line = changes.firstIndex { $0.command == error.operation }
+            throw NftablesError(reason: error.errno.text, command: error.operation, line: line.map { $0 + 1 })
+        }
+        return true
+    }
+
+    private static func batchMark(_ type: Int32) -> NetlinkMessage {
+        var message = NetlinkMessage(type: UInt16(type), acknowledged: false)
+        message.append(UInt8(0))
+        message.append(UInt8(NFNETLINK_V0))
+        message.append(UInt16(NFNL_SUBSYS_NFTABLES).bigEndian)
+        return message
+    }
+
+    private func message(_ change: NftElementChange, acknowledged: Bool) throws(NftablesError) -> NetlinkMessage {
+        let type = change.action == .add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM
+        var message = try request(type.rawValue, change.family, flags: change.action == .add ? NLM_F_CREATE : 0, acknowledged: acknowledged)
+        message.attribute(Int32(NFTA_SET_ELEM_LIST_TABLE.rawValue), change.table)
+        message.attribute(Int32(NFTA_SET_ELEM_LIST_SET.rawValue), change.set)
+        message.nested(Int32(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue)) { list in
+            list.nested(Int32(NFTA_LIST_ELEM.rawValue)) { element in
+                element.nested(Int32(NFTA_SET_ELEM_KEY.rawValue)) { $0.attribute(Int32(NFTA_DATA_VALUE.rawValue), bytes: change.key) }
+                NftablesKernel.append(change.value, to: &element)
+                if let comment = change.comment {
+                    let text = Array(comment.utf8) + [0]
+                    element.attribute(Int32(NFTA_SET_ELEM_USERDATA.rawValue), bytes: [0, UInt8(clamping: text.count)] + text)
+                }
+            }
+        }
+        return message
+    }
+
+    private static func append(_ value: NftElementChange.Value, to element: inout NetlinkMessage) {
+        switch value {
+        case .none: break
+        case .data(let bytes):
+            element.nested(Int32(NFTA_SET_ELEM_DATA.rawValue)) { $0.attribute(Int32(NFTA_DATA_VALUE.rawValue), bytes: bytes) }
+        case .verdict(let verdict):
+            element.nested(Int32(NFTA_SET_ELEM_DATA.rawValue)) { data in
+                data.nested(Int32(NFTA_DATA_VERDICT.rawValue)) { attributes in
+                    attributes.attribute(Int32(NFTA_VERDICT_CODE.rawValue), UInt32(bitPattern: verdict.code).bigEndian)
+                    if let chain = verdict.chain { attributes.attribute(Int32(NFTA_VERDICT_CHAIN.rawValue), chain) }
+                }
+            }
+        }
+    }
+
     /// User data is a list of type, length, value, a byte each for the first two; type 0 is the comment, ended by NUL (libnftnl's udata).
     static func comment(_ userData: ArraySlice<UInt8>) -> String? {
         var rest = userData
@@ -52,9 +116,11 @@ final class NftablesKernel {
         return nil
     }
 
-    private func request(_ type: UInt32, _ family: String) throws(NftablesError) -> NetlinkMessage {
+    private func request(
+        _ type: UInt32, _ family: String, flags: Int32 = 0, acknowledged: Bool = true
+    ) throws(NftablesError) -> NetlinkMessage {
         guard let number = NftablesKernel.number(ofFamily: family) else { throw NftablesError(reason: "unknown family \"\(family)\"") }
-        var message = NetlinkMessage(type: UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(type))
+        var message = NetlinkMessage(type: UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(type), flags: flags, acknowledged: acknowledged)
         message.append(number)
         message.append(UInt8(NFNETLINK_V0))
         message.append(UInt16(0))

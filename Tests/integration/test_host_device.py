@@ -588,6 +588,7 @@ def card_is_back(machine):
 
 
 @pytest.mark.vm
+@pytest.mark.xdist_group("card")
 @pytest.mark.parametrize("key", ["device", "hwaddr", "kernelpath", "pciBusID", "deviceID"])
 def test_card(machine, box, key):
     """Each selector finds a real device, which gets addresses and comes back; also when ADD fails."""
@@ -612,6 +613,7 @@ def test_card(machine, box, key):
 
 
 @pytest.mark.vm
+@pytest.mark.xdist_group("card")
 @pytest.mark.parametrize("ifname", ["eth0", "ens5"])
 def test_card_when_the_namespace_vanishes(machine, box, ifname):
     """The kernel puts the card back under the container's name, and down; DEL gives it name and state back."""
@@ -625,6 +627,7 @@ def test_card_when_the_namespace_vanishes(machine, box, ifname):
 
 
 @pytest.mark.vm
+@pytest.mark.xdist_group("card")
 def test_card_when_its_name_is_taken(machine, box):
     """The card comes back under another name where its own is taken."""
     runtime, wanted = Runtime(machine, "catena"), network()
@@ -637,6 +640,7 @@ def test_card_when_its_name_is_taken(machine, box):
 
 
 @pytest.mark.vm
+@pytest.mark.xdist_group("card")
 def test_card_of_a_program(machine, box):
     """A card that its driver hands to a program has no network interface: the result has its PCI address."""
     _, pci, _ = card_paths()
