@@ -16,13 +16,16 @@ STAGE    := $(CURDIR)/.build/stage
 
 BUILD_PACKAGES := libmnl-dev libnftables-dev libjansson-dev libmd-dev pkg-config gcc make
 TEST_PACKAGES  := $(BUILD_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest binutils g++ conntrack containernetworking-plugins \
-                  iptables strace
+                  iptables strace python3-pytest-xdist $(VM_PACKAGES)
+# The second kernel, under emulation: x86-64 only.
+VM_PACKAGES    := $(if $(filter x86_64,$(shell uname -m)),qemu-system-x86 busybox-static linux-image-amd64 cpio kmod)
+BENCH_PACKAGES := $(TEST_PACKAGES) netavark python3-matplotlib
 
 # Embedded Swift: the toolchain's Unicode tables are a static archive that has to be named (docs/building.md).
 UNICODE_TABLES = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/embedded/$(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')/libswiftUnicodeDataTables.a
 EMBEDDED       = CATENA_EMBEDDED=1 CATENA_UNICODE_TABLES=$(UNICODE_TABLES) swift build -c release --disable-local-rpath --scratch-path .build-embedded
 
-.PHONY: all stage embedded catenactl deps deps-test deps-bench demo test test-unit test-integration bench install uninstall format lint clean
+.PHONY: all stage embedded catenactl deps deps-test deps-bench demo test test-unit test-integration test-vm bench install uninstall format lint clean
 
 all: deps stage
 
@@ -52,7 +55,7 @@ deps:
 	@./Tests/tools/packages $(BUILD_PACKAGES)
 
 deps-bench:
-	@./Tests/tools/packages $(TEST_PACKAGES)
+	@./Tests/tools/packages $(BENCH_PACKAGES)
 
 deps-test:
 	@./Tests/tools/packages $(TEST_PACKAGES)
@@ -68,7 +71,11 @@ test-unit: deps
 	swift test
 
 test-integration: deps-test stage
-	CATENA_STAGE=$(STAGE) /usr/bin/python3 -m pytest -q Tests/integration
+	CATENA_STAGE=$(STAGE) /usr/bin/python3 -m pytest -q -n 4 Tests/integration
+
+# All integration tests under the second kernel: half an hour. `make test` runs those that need it.
+test-vm: deps-test stage
+	CATENA_STAGE=$(STAGE) Tests/vm/run-tests
 
 bench: deps-bench stage
 	CATENA_STAGE=$(STAGE) Tests/bench/bench

@@ -7,6 +7,8 @@ import pytest
 import harness
 from harness import Runtime, ask, serve
 
+pytestmark = pytest.mark.both_kernels
+
 FILES = sorted((harness.REPO / "conflists").glob("*.conflist"))
 
 
