@@ -77,7 +77,7 @@ var targets: [Target] = [
 ]
 
 /// Auto-linking does not happen in Embedded Swift: each C library is named. libnftables is opened at run time, when a chain needs it.
-var libraries: [LinkerSetting] { [.linkedLibrary("jansson"), .linkedLibrary("mnl"), .linkedLibrary("m")] }
+var libraries: [LinkerSetting] { [.linkedLibrary("jansson"), .linkedLibrary("mnl")] }
 
 for module in modules {
     products.append(.library(name: module.type, type: .dynamic, targets: [module.target]))

@@ -21,6 +21,7 @@ public struct JSONError: Error, Equatable, Sendable {
 extension JSON {
     /// Parses one JSON value that fills `bytes` (white space around it aside). Of a key given twice the last one counts.
     public init(parsing bytes: [UInt8]) throws(JSONError) {
+        JSON.seed()
         var error = json_error_t()
         let root = bytes.withUnsafeBytes { buffer in
             json_loadb(buffer.baseAddress?.assumingMemoryBound(to: CChar.self), buffer.count, Int(JSON_DECODE_ANY), &error)
@@ -30,6 +31,13 @@ extension JSON {
         }
         defer { json_decref(root) }
         self = JSON(copying: root)
+    }
+
+    /// Seeds jansson's hash tables, once, with what the kernel gave the process at its start (getauxval(3), AT_RANDOM): jansson itself would
+    /// open /dev/urandom.
+    private static func seed() {
+        guard let random = UnsafeRawPointer(bitPattern: getauxval(UInt(AT_RANDOM))) else { return }
+        json_object_seed(Int(random.load(fromByteOffset: 8, as: UInt32.self) | 1))
     }
 
     /// Parses a text.

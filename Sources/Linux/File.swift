@@ -7,6 +7,17 @@ public enum File {
         try FileDescriptor.open(path, O_RDONLY).readAll(limit: limit)
     }
 
+    /// Reads a small file that gives all it has at once, as those under /proc/sys do: one read(2). Throws `EFBIG` at 4,096 bytes.
+    public static func readSmall(_ path: String) throws(Errno) -> [UInt8] {
+        let file = try FileDescriptor.open(path, O_RDONLY)
+        return try withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { (buffer) throws(Errno) in
+            let count = CLinux.read(file.rawValue, buffer.baseAddress, buffer.count)
+            if count < 0 { throw Errno.current }
+            if count == buffer.count { throw .fileTooLarge }
+            return Array(buffer.prefix(count))
+        }
+    }
+
     /// Where a symbolic link leads, as it says itself; nil where there is none. The corresponding C function is `readlink`.
     public static func target(ofLink path: String) -> String? {
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))

@@ -9,7 +9,7 @@ public enum Sysctl {
     /// The value, without the newline at its end.
     public static func read(_ parts: [String]) throws(CNIError) -> String {
         do throws(Errno) {
-            let bytes = try File.read(path(parts), limit: 1 << 16)
+            let bytes = try File.readSmall(path(parts))
             return String(decoding: bytes.last == 0x0a ? bytes.dropLast() : bytes[...], as: UTF8.self)
         } catch {
             throw CNIError("read \(path(parts)): \(error.text)")

@@ -56,7 +56,7 @@ public struct LinkChange: Sendable {
 extension NetlinkMessage {
     /// A link request with its `ifinfomsg`.
     init(link type: Int, flags: Int32 = 0, index: Int32 = 0, set: UInt32 = 0, change: UInt32 = 0) {
-        self.init(type: UInt16(type), flags: flags)
+        self.init(type: UInt16(type), flags: flags, acknowledged: type != RTM_GETLINK)
         appendLinkHeader(index: index, set: set, change: change)
     }
 

@@ -11,7 +11,8 @@ public struct NetlinkMessage: Sendable {
 
     /// A request of `type` (RTM_NEWLINK …); `flags` are added to NLM_F_REQUEST.
     ///
-    /// - Parameter acknowledged: NLM_F_ACK: whether the kernel answers also where it has nothing to say.
+    /// - Parameter acknowledged: NLM_F_ACK: whether the kernel answers also where it has nothing to say. The question of one object does
+    ///   without: the object is the answer.
     public init(type: UInt16, flags: Int32 = 0, acknowledged: Bool = true) {
         bytes.reserveCapacity(256)
         append(UInt32(0))

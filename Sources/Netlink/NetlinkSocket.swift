@@ -31,19 +31,15 @@ public final class NetlinkSocket {
     // Several users may share a descriptor one after the other: starting from the time keeps their numbers apart.
     private static var firstSequence: UInt32 { UInt32(truncatingIfNeeded: Clock.microseconds) & 0x7fff_ffff }
 
-    /// Opens a socket in the thread's network namespace, with extended acknowledgements and strict checking on.
+    /// Opens a socket in the thread's network namespace, with extended acknowledgements on, and for NETLINK_ROUTE strict checking too.
+    ///
+    /// It is bound when it is first used: the kernel then chooses its port, since a process may have several sockets.
     public static func open(protocol family: Int32 = NETLINK_ROUTE) throws(NetlinkError) -> NetlinkSocket {
         guard let socket = mnl_socket_open2(family, Int32(SOCK_CLOEXEC.rawValue)) else {
             throw NetlinkError(operation: "open a netlink socket", errno: .current)
         }
-        // The kernel chooses the port: a process may have several sockets.
-        if mnl_socket_bind(socket, 0, pid_t(MNL_SOCKET_AUTOPID)) != 0 {
-            let error = NetlinkError(operation: "bind a netlink socket", errno: .current)
-            mnl_socket_close(socket)
-            throw error
-        }
         // Each is a help, none is needed: kernels that lack one still answer.
-        for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
+        for option in family == NETLINK_ROUTE ? [NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK] : [NETLINK_EXT_ACK] {
             var on: Int32 = 1
             mnl_socket_setsockopt(socket, option, &on, socklen_t(MemoryLayout<Int32>.size))
         }
@@ -96,7 +92,7 @@ public final class NetlinkSocket {
         while true {
             let number = nextSequence()
             try send(message.finished(sequence: number), operation())
-            let answer = try receive(number, dump: message.isDump, operation())
+            let answer = try receive(number, single: !message.isDump && !message.isAcknowledged, operation())
             attempts += 1
             if !answer.interrupted || attempts == 4 { return answer.replies }
         }
@@ -147,8 +143,9 @@ public final class NetlinkSocket {
     // What was received and not yet looked at: one datagram may hold answers to several requests.
     private var pending: ArraySlice<UInt8> = []
 
+    /// - Parameter single: whether the answer is one message: the question of an object, without an acknowledgement.
     private func receive(
-        _ number: UInt32, dump: Bool, _ operation: @autoclosure () -> String
+        _ number: UInt32, single: Bool, _ operation: @autoclosure () -> String
     ) throws(NetlinkError) -> (replies: [NetlinkReply], interrupted: Bool) {
         var replies: [NetlinkReply] = []
         var interrupted = false
@@ -167,7 +164,9 @@ public final class NetlinkSocket {
                 if code < 0 { throw NetlinkError(operation: operation(), errno: Errno(rawValue: code == Int32.min ? EINVAL : -code)) }
                 return (replies, interrupted)
             case NLMSG_NOOP: continue
-            default: replies.append(NetlinkReply(type: type, payload: payload))
+            default:
+                replies.append(NetlinkReply(type: type, payload: payload))
+                if single { return (replies, interrupted) }
             }
         }
     }

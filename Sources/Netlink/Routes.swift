@@ -127,7 +127,7 @@ extension NetlinkSocket {
 
     /// The route that the kernel would take to an address; nil where there is none. As `ip route get ADDRESS`.
     public func route(to address: IPAddress) throws(NetlinkError) -> RouteInfo? {
-        var message = NetlinkMessage(type: UInt16(RTM_GETROUTE))
+        var message = NetlinkMessage(type: UInt16(RTM_GETROUTE), acknowledged: false)
         message.appendRouteHeader(family: address.family.number, prefix: UInt8(address.family.bits))
         message.attribute(Int32(RTA_DST.rawValue), bytes: address.bytes)
         do throws(NetlinkError) {

@@ -17,14 +17,14 @@ final class NftablesKernel {
     }
 
     func hasChain(family: String, table: String, chain: String) throws(NftablesError) -> Bool {
-        var message = try request(NFT_MSG_GETCHAIN.rawValue, family)
+        var message = try request(NFT_MSG_GETCHAIN.rawValue, family, acknowledged: false)
         message.attribute(Int32(NFTA_CHAIN_TABLE.rawValue), table)
         message.attribute(Int32(NFTA_CHAIN_NAME.rawValue), chain)
         return try ask(message, "look up chain \(family) \(table) \(chain)") != nil
     }
 
     func element(family: String, table: String, set: String, key: [UInt8]) throws(NftablesError) -> NftElement? {
-        var message = try request(NFT_MSG_GETSETELEM.rawValue, family)
+        var message = try request(NFT_MSG_GETSETELEM.rawValue, family, acknowledged: false)
         message.attribute(Int32(NFTA_SET_ELEM_LIST_TABLE.rawValue), table)
         message.attribute(Int32(NFTA_SET_ELEM_LIST_SET.rawValue), set)
         message.nested(Int32(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue)) { list in
