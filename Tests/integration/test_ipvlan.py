@@ -78,7 +78,7 @@ def test_l3(runtime, host, a, b, lan, mode):
 def test_private(runtime, a, b, lan):
     """Flag private: the containers reach the network, and not one another."""
     attach_two(runtime, a, b, flag="private")
-    assert data(a)["flags"] == ["private"]
+    assert "private" in data(a)
     assert_reaches(a, lan, "10.1.0.1", "fd00:1::1")
     assert_reaches(lan, b, "10.1.0.3", "fd00:1::3")
     assert not a.ping("10.1.0.3", check=False) and not a.ping("fd00:1::3", check=False)
@@ -88,7 +88,7 @@ def test_private(runtime, a, b, lan):
 def test_vepa(runtime, a, b, lan):
     """Flag vepa: what one container sends to another goes out to the network, whose switch does not send it back."""
     attach_two(runtime, a, b, flag="vepa")
-    assert data(a)["flags"] == ["vepa"]
+    assert "vepa" in data(a)
     assert_reaches(a, lan, "10.1.0.1", "fd00:1::1")
     assert not a.ping("10.1.0.3", check=False) and not a.ping("fd00:1::3", check=False)
 
@@ -129,12 +129,13 @@ def test_default_master(runtime, host, a, lan, inside):
 
 
 @pytest.fixture
-def before_it(lab):
+def before_it(host, catena):
     """A plugin that reports these interfaces and addresses: before_it(interfaces, ips)."""
 
     def before_it(interfaces, ips=()):
         result = {"cniVersion": "1.0.0", "interfaces": interfaces, "ips": list(ips), "routes": [{"dst": "10.99.0.0/16"}], "dns": {"domain": "example"}}
-        lab.host.write("/run/test/bin/before", f"""#!/bin/sh
+        catena.path += ":/run/test/bin"
+        host.write("/run/test/bin/before", f"""#!/bin/sh
             cat >/dev/null
             [ "$CNI_COMMAND" != ADD ] || echo '{json.dumps(result)}'""", 0o755)
         return {"type": "before"}
@@ -144,30 +145,29 @@ def before_it(lab):
 
 @pytest.mark.vm
 @pytest.mark.parametrize("with_ipam", [False, True], ids=["its addresses", "ipam"])
-def test_chained(lab, before_it, host, a, lan, with_ipam):
+def test_chained(catena, before_it, host, a, lan, with_ipam):
     """After a plugin that names one interface that is the master; its addresses count where there is no ipam. CHECK and DEL work."""
     chain = network(master=None, ipam=host_local("10.1.0.0/24") if with_ipam else None)
     chain["plugins"].insert(0, before_it([{"name": "ens5"}], [{"address": "10.1.0.77/24", "gateway": "10.1.0.1"}]))
-    runtime = lab.runtime()
-    result = runtime.add(chain, a)
+    result = catena.add(chain, a)
     address = "10.1.0.2/24" if with_ipam else "10.1.0.77/24"
     assert [entry["name"] for entry in result["interfaces"]] == ["eth0"]
     assert result["ips"] == [{"address": address, "gateway": "10.1.0.1", "interface": 0}] and a.addresses("eth0") == [address]
     if not with_ipam:
         assert result["dns"] == {"domain": "example"} and ("10.99.0.0/16", "10.1.0.1", "eth0") in a.routes()
     a.ping("10.1.0.1")
-    runtime.check(chain, a)
-    runtime.delete(chain, a)
+    catena.check(chain, a)
+    catena.delete(chain, a)
     assert a.link("eth0") is None and host.link("ens5") is not None and host.reservations() == []
 
 
 @pytest.mark.parametrize("interfaces", [[], [{"name": "ens5"}, {"name": "eth7", "sandbox": "/run/netns/a"}]], ids=["none", "two"])
-def test_chained_without_one_master(lab, before_it, host, a, lan, interfaces):
+def test_chained_without_one_master(catena, before_it, a, lan, interfaces):
     """After a plugin that names no interface, or several, the master has to be named."""
     chain = network(master=None, ipam=None)
     chain["plugins"].insert(0, before_it(interfaces, [{"address": "10.1.0.77/24"}]))
     with pytest.raises(CNIFailure, match=f"prevResult: has {len(interfaces)} interfaces, expected the one to take as the master"):
-        lab.runtime().add(chain, a)
+        catena.add(chain, a)
     assert a.link("eth0") is None
 
 
