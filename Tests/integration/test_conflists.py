@@ -105,7 +105,8 @@ def test_host_device(host, stage, a):
     assert a.link("eth0") is None and host.link("ens5") is not None
 
 
-@pytest.mark.parametrize("name, number", [("macvlan", 105), pytest.param("ipvlan", 106, marks=pytest.mark.vm), pytest.param("vlan", 107, marks=pytest.mark.vm)])
+@pytest.mark.parametrize("name, number", [
+    ("macvlan", 105), pytest.param("ipvlan", 106, marks=pytest.mark.vm), pytest.param("vlan", 107, marks=pytest.mark.vm)])
 def test_on_a_master(host, stage, a, b, name, number):
     """The containers reach the gateway, and what is behind it where there are routes; of macvlan and ipvlan there can be several."""
     router = add_router(host, number, link="v100" if name == "vlan" else "lan0")

@@ -22,7 +22,8 @@ def data(container):
 
 @pytest.mark.parametrize("keys, named", [
     ({"master": None}, "there is no default route in the host"),
-    ({"mode": "l4"}, 'mode: expected l2, l3 or l3s, found "l4"'), ({"flag": "both"}, 'flag: expected bridge, private or vepa, found "both"'),
+    ({"mode": "l4"}, 'mode: expected l2, l3 or l3s, found "l4"'),
+    ({"flag": "both"}, 'flag: expected bridge, private or vepa, found "both"'),
     ({"mtu": -1}, "mtu"), ({"ipam": None}, "ipam: is missing: ipvlan requires an IPAM configuration"), ({"ipam": {}}, "ipam: is missing"),
 ], ids=str)
 def test_what_can_not_be(runtime, host, a, lan, keys, named):
@@ -133,7 +134,9 @@ def before_it(host, catena):
     """A plugin that reports these interfaces and addresses: before_it(interfaces, ips)."""
 
     def before_it(interfaces, ips=()):
-        result = {"cniVersion": "1.0.0", "interfaces": interfaces, "ips": list(ips), "routes": [{"dst": "10.99.0.0/16"}], "dns": {"domain": "example"}}
+        result = {
+            "cniVersion": "1.0.0", "interfaces": interfaces, "ips": list(ips), "routes": [{"dst": "10.99.0.0/16"}],
+            "dns": {"domain": "example"}}
         catena.path += ":/run/test/bin"
         host.write("/run/test/bin/before", f"""#!/bin/sh
             cat >/dev/null

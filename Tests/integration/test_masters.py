@@ -3,7 +3,8 @@
 import pytest
 
 from harness import (
-    CNIFailure, Runtime, assert_check_finds, assert_del_leaves_nothing, assert_failure_leaves_nothing, assert_reaches, conflist, host_local, serve)
+    CNIFailure, Runtime, assert_check_finds, assert_del_leaves_nothing, assert_failure_leaves_nothing, assert_reaches, conflist,
+    host_local, serve)
 
 IPAM = host_local("10.1.0.0/24", "fd00:1::/64")
 MODULES = {"macvlan": "macvlan", "ipvlan": "ipvlan", "vlan": "8021q"}
@@ -64,7 +65,8 @@ def test_add_makes_what_it_reports(runtime, host, a, lan, kind):
     link, master = a.link("eth0"), host.link("ens5")
     assert result["interfaces"] == [{"name": "eth0", "mac": link["address"], "sandbox": a.path}]
     assert result["ips"] == [
-        {"address": "10.1.0.2/24", "gateway": "10.1.0.1", "interface": 0}, {"address": "fd00:1::2/64", "gateway": "fd00:1::1", "interface": 0}]
+        {"address": "10.1.0.2/24", "gateway": "10.1.0.1", "interface": 0},
+        {"address": "fd00:1::2/64", "gateway": "fd00:1::1", "interface": 0}]
     assert (link["linkinfo"]["info_kind"], link["link_index"], link["mtu"]) == (kind, master["ifindex"], 1400) and "UP" in link["flags"]
     assert (link["address"] == master["address"]) is (kind != "macvlan")
     assert a.addresses("eth0") == ["10.1.0.2/24", "fd00:1::2/64"]

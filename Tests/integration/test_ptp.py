@@ -30,7 +30,8 @@ def test_add_reports_what_it_made(runtime, host, a):
     assert peer["mac"] == host.link(peer["name"])["address"]
     assert inside == {"name": "eth0", "mac": a.link("eth0")["address"], "sandbox": a.path}
     assert result["ips"] == [
-        {"address": "10.1.0.2/24", "gateway": "10.1.0.1", "interface": 1}, {"address": "fd00:1::2/64", "gateway": "fd00:1::1", "interface": 1}]
+        {"address": "10.1.0.2/24", "gateway": "10.1.0.1", "interface": 1},
+        {"address": "fd00:1::2/64", "gateway": "fd00:1::1", "interface": 1}]
     assert result["routes"] == [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
 
 
@@ -74,13 +75,14 @@ def test_one_family_only(runtime, host, a):
 
 def test_several_addresses_with_one_gateway(runtime, host, a):
     """Two addresses of one network share the gateway: the host's end has it once."""
-    ranges = [[{"subnet": "10.1.0.0/24", "rangeStart": f"10.1.0.{start}", "rangeEnd": f"10.1.0.{start + 9}", "gateway": "10.1.0.1"}] for start in (10, 20)]
+    ranges = [[{"subnet": "10.1.0.0/24", "rangeStart": f"10.1.0.{start}", "gateway": "10.1.0.1"}] for start in (10, 200)]
+    ranges[0][0]["rangeEnd"] = "10.1.0.19"
     wanted = network(ipam={"type": "host-local", "ranges": ranges})
     result = runtime.add(wanted, a)
-    assert [ip["address"] for ip in result["ips"]] == ["10.1.0.10/24", "10.1.0.20/24"]
+    assert [ip["address"] for ip in result["ips"]] == ["10.1.0.10/24", "10.1.0.200/24"]
     assert host.addresses(host_end(host, result)["ifname"]) == ["10.1.0.1/32"]
     host.ping("10.1.0.10")
-    host.ping("10.1.0.20")
+    host.ping("10.1.0.200")
     runtime.check(wanted, a)
     runtime.delete(wanted, a)
     assert host.reservations() == []
@@ -110,7 +112,8 @@ def test_mtu(runtime, host, a):
 
 @pytest.mark.ours("there the container has a random one")
 @pytest.mark.parametrize("given, wins", [
-    ({"args": "IgnoreUnknown=1;MAC=02:00:00:00:00:01"}, "02:00:00:00:00:01"), ({"capabilities": {"mac": "02:00:00:00:00:02"}}, "02:00:00:00:00:02"),
+    ({"args": "IgnoreUnknown=1;MAC=02:00:00:00:00:01"}, "02:00:00:00:00:01"),
+    ({"capabilities": {"mac": "02:00:00:00:00:02"}}, "02:00:00:00:00:02"),
     ({"args": "IgnoreUnknown=1;MAC=02:00:00:00:00:01", "capabilities": {"mac": "02:00:00:00:00:02"}}, "02:00:00:00:00:02"),
 ], ids=["CNI_ARGS", "runtimeConfig.mac", "runtimeConfig over CNI_ARGS"])
 def test_hardware_address(runtime, a, given, wins):
@@ -124,7 +127,8 @@ def test_other_arguments_are_no_error(wrappers, a):
     wrappers.host.write("/run/test/bin/easy", """#!/bin/sh
         cat >/dev/null
         [ "$CNI_COMMAND" != ADD ] || echo '{"cniVersion": "1.0.0", "ips": [{"address": "10.7.0.2/24", "gateway": "10.7.0.1"}]}'""", 0o755)
-    Runtime(wrappers.host, "wrappers", path=["/run/test/bin"]).add(network(ipam={"type": "easy"}), a, args="K8S_POD=x;MAC=02:00:00:00:00:01")
+    wrappers.path += ":/run/test/bin"
+    wrappers.add(network(ipam={"type": "easy"}), a, args="K8S_POD=x;MAC=02:00:00:00:00:01")
     assert a.link("eth0")["address"] == "02:00:00:00:00:01"
 
 
@@ -143,7 +147,8 @@ def test_the_link_is_there_before_ipam(lab, host, a):
     a.ping("10.7.0.1")
 
 
-@pytest.mark.parametrize("version", ["0.2.0", "0.3.1", "0.4.0", "1.0.0", pytest.param("1.1.0", marks=pytest.mark.ours("1.1.1 of the reference ends at 1.0.0"))])
+@pytest.mark.parametrize("version", [
+    "0.2.0", "0.3.1", "0.4.0", "1.0.0", pytest.param("1.1.0", marks=pytest.mark.ours("1.1.1 of the reference ends at 1.0.0"))])
 def test_result_versions(runtime, a, version):
     """The result has the form of the configuration's version."""
     result = runtime.add(network(version=version), a)
@@ -225,7 +230,8 @@ def test_failure_leaves_nothing(wrappers, host, a, keys, named):
 
 
 @pytest.mark.ours("the reference leaks what is reserved")
-@pytest.mark.parametrize("ips, named", [("[]", "returned no IP address"), ('[{"address": "10.7.0.2/24"}]', "10.7.0.2/24 without a gateway")])
+@pytest.mark.parametrize("ips, named", [
+    ("[]", "returned no IP address"), ('[{"address": "10.7.0.2/24"}]', "10.7.0.2/24 without a gateway")])
 def test_an_ipam_result_of_no_use(lab, host, a, ips, named):
     """Without an address, or without its gateway, there is nothing to route: IPAM's DEL is run, and no link is left."""
     host.write("/run/test/bin/odd", f"""#!/bin/sh
@@ -251,7 +257,7 @@ def test_failure_of_a_later_plugin_leaves_nothing(lab, host, a):
 def test_interface_name_is_taken(wrappers, host, a):
     """A link of that name is an error."""
     a.run(["ip", "link", "add", "eth0", "type", "bridge"])
-    assert_failure_leaves_nothing(wrappers, host, a, network(), "interface eth0 already exists in /run/netns/a", previous={"cniVersion": "1.0.0"})
+    assert_failure_leaves_nothing(wrappers, host, a, network(), "eth0 already exists in /run/netns/a", previous={"cniVersion": "1.0.0"})
     wrappers.delete(network(), a)
     assert a.link("eth0") is not None
 
@@ -334,8 +340,8 @@ def test_del_after_the_link_is_gone(runtime, host, a):
     ("ip link set eth0 address 02:00:00:00:00:99", "02:00:00:00:00:99"), ("ip link del eth0", "eth0"),
     ("ip link del eth0; ip link add eth0 type bridge", "expected a veth"),
     ("ip link del eth0; ip link add eth0 type veth peer name v0", "host-side veth of eth0: found none"),
-], ids=["IPv4 address", "IPv6 address", "IPv4 default", "IPv6 default", "IPv4 network", "IPv6 network", "network on the link", "gateway", "down",
-        "MTU", "MAC", "link", "kind", "another veth"])
+], ids=["IPv4 address", "IPv6 address", "IPv4 default", "IPv6 default", "IPv4 network", "IPv6 network", "network on the link", "gateway",
+        "down", "MTU", "MAC", "link", "kind", "another veth"])
 @pytest.mark.ours("the reference sees less")
 def test_check_finds_damage(runtime, a, damage, named):
     """CHECK of what ADD made succeeds; it fails when something in the container is not so, and names it."""
@@ -343,7 +349,8 @@ def test_check_finds_damage(runtime, a, damage, named):
 
 
 @pytest.mark.parametrize("damage, named", [
-    ("ip addr del 10.1.0.1/32 dev {end}", "expected gateway address 10.1.0.1"), ("ip addr del fd00:1::1/128 dev {end}", "gateway address fd00:1::1"),
+    ("ip addr del 10.1.0.1/32 dev {end}", "expected gateway address 10.1.0.1"),
+    ("ip addr del fd00:1::1/128 dev {end}", "gateway address fd00:1::1"),
     ("ip route del 10.1.0.2", "expected a route to 10.1.0.2"), ("ip -6 route del fd00:1::2", "expected a route to fd00:1::2"),
     ("ip link set {end} down", "{end}: expected up"), ("ip link set {end} mtu 1280", "{end}: MTU: expected 1400, found 1280"),
     ("ip link set {end} down; ip link set {end} name veth9; ip link set veth9 up", "found veth9, which prevResult does not have"),
@@ -352,8 +359,8 @@ def test_check_finds_damage(runtime, a, damage, named):
     ("nft delete element inet catena masquerade4 {{ 10.1.0.2 }}", "masquerade4: expected an element for 10.1.0.2"),
     ("nft delete element inet catena masquerade6 {{ fd00:1::2 }}", "masquerade6: expected an element for fd00:1::2"),
     ("nft flush ruleset", "nftables"), ("rm /var/lib/cni/networks/net/10.1.0.2", "10.1.0.2"),
-], ids=["IPv4 gateway", "IPv6 gateway", "IPv4 route", "IPv6 route", "down", "MTU", "name", "IPv4 forwarding", "IPv6 forwarding", "IPv4 masquerade",
-        "IPv6 masquerade", "nftables", "reservation"])
+], ids=["IPv4 gateway", "IPv6 gateway", "IPv4 route", "IPv6 route", "down", "MTU", "name", "IPv4 forwarding", "IPv6 forwarding",
+        "IPv4 masquerade", "IPv6 masquerade", "nftables", "reservation"])
 @pytest.mark.ours("the reference does not look at the host")
 def test_check_finds_changes_of_the_host(runtime, host, a, damage, named):
     """CHECK fails when the host's side is not as ADD made it."""

@@ -183,9 +183,9 @@ class Host(Place):
         return outside
 
     def add_lan(self, *, hairpin=False):
-        """A network that the host is in: its interface `ens5`, MTU 1400, without addresses, leads to namespace `lan`, 10.1.0.1 and fd00:1::1.
+        """A network that the host is in: its interface `ens5`, without addresses, leads to namespace `lan`, 10.1.0.1 and fd00:1::1.
 
-        There the port is one of a switch, `sw0`; with `hairpin` the switch sends frames back to where they came from.
+        Its MTU is 1400. There the port is one of a switch, `sw0`; with `hairpin` the switch sends frames back to where they came from.
         """
         lan = self.add_netns("lan")
         self.run(["sh", "-ec", f"""
