@@ -10,7 +10,7 @@ DESTDIR  ?=
 CNIBINDIR ?= $(PREFIX)/lib/cni
 PROGDIR   := $(PREFIX)/lib/cni
 
-MODULES  := bridge dummy host-device host-local loopback portmap tap
+MODULES  := bridge dummy host-device host-local ipvlan loopback macvlan portmap ptp tap vlan
 WRAPPERS := $(MODULES)
 STAGE    := $(CURDIR)/.build/stage
 

@@ -41,9 +41,13 @@ let modules = [
     (type: "dummy", target: "DummyModule"),
     (type: "host-device", target: "HostDeviceModule"),
     (type: "host-local", target: "HostLocalModule"),
+    (type: "ipvlan", target: "IpvlanModule"),
     (type: "loopback", target: "LoopbackModule"),
+    (type: "macvlan", target: "MacvlanModule"),
     (type: "portmap", target: "PortmapModule"),
+    (type: "ptp", target: "PtpModule"),
     (type: "tap", target: "TapModule"),
+    (type: "vlan", target: "VlanModule"),
 ]
 
 var products: [Product] = [

@@ -12,27 +12,17 @@ enum Dummy {
     static func add(_ call: ModuleCall) throws(CNIError) -> CNIResult? {
         let config = try DummyConfig(call.config)
         let ipam = try config.requireIPAM()
-        try create(call.interfaceName, try call.containerNetlink(), call.netns)
-        var hasAddresses = false
-        do throws(CNIError) {
-            var result = try ipam.add(call)
-            hasAddresses = true
-            try call.configureOnlyInterface(&result, dns: config.dns)
-            return result
-        } catch {
-            do throws(CNIError) { try deleteLink(call) } catch { call.log(.warning, error.text) }
-            if hasAddresses { ipam.undo(call) }
-            throw error
-        }
+        try create(call, try call.containerNetlink())
+        return try call.completeOnlyInterface(ipam: ipam, dns: config.dns)
     }
 
-    private static func create(_ name: String, _ socket: NetlinkSocket, _ netns: String) throws(CNIError) {
+    private static func create(_ call: ModuleCall, _ socket: NetlinkSocket) throws(CNIError) {
         do throws(NetlinkError) {
-            try socket.createDummy(name: name)
+            try socket.createDummy(name: call.interfaceName)
         } catch {
             switch error.errno {
             case .notSupported: throw CNIError(error.cni.message, details: advice)
-            case .exists: throw CNIError("create dummy: interface \(name) already exists in \(netns)", details: "run DEL first")
+            case .exists: throw call.interfaceExists(kind: "dummy")
             default: throw error.cni
             }
         }
@@ -41,11 +31,9 @@ enum Dummy {
     /// DEL: deletes the link and releases its addresses. A namespace or link that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
         let config = try DummyConfig(call.config)
-        try deleteLink(call)
+        try call.deleteContainerInterface(kind: kind, named: "dummy")
         try config.ipam?.del(call)
     }
-
-    private static func deleteLink(_ call: ModuleCall) throws(CNIError) { try call.deleteContainerInterface(kind: kind, named: "dummy") }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.
     static func check(_ call: ModuleCall) throws(CNIError) {

@@ -16,21 +16,13 @@ struct TapAdd {
     func run() throws(CNIError) -> CNIResult {
         let master = try bridge()
         try create()
-        var hasAddresses = false
         do throws(CNIError) {
             try setUp(master)
-            var result = CNIResult()
-            if let ipam = config.ipam {
-                result = try ipam.add(call)
-                hasAddresses = true
-            }
-            try call.configureOnlyInterface(&result, dns: config.dns)
-            return result
         } catch {
-            do throws(NetlinkError) { try socket.deleteLink(named: call.interfaceName) } catch { call.log(.warning, error.cni.text) }
-            if hasAddresses { config.ipam?.undo(call) }
+            call.undoInterface()
             throw error
         }
+        return try call.completeOnlyInterface(ipam: config.ipam, dns: config.dns)
     }
 
     /// The bridge's index; nil where none is configured.
@@ -58,9 +50,7 @@ struct TapAdd {
         }
     }
 
-    private var taken: CNIError {
-        CNIError("create tap: interface \(call.interfaceName) already exists in \(call.netns)", details: "run DEL first")
-    }
+    private var taken: CNIError { call.interfaceExists(kind: "tap") }
 
     private func explained(_ error: NetlinkError) -> CNIError {
         switch error.errno.rawValue {

@@ -31,13 +31,60 @@ extension ModuleCall {
 
     /// Gives the interface, the only one of the result, its addresses and routes, and completes the result with it.
     ///
-    /// - Parameter dns: the configuration's DNS settings: they replace those of IPAM where any is set.
-    public func configureOnlyInterface(_ result: inout CNIResult, dns: CNIResult.DNS) throws(CNIError) {
+    /// - Parameters:
+    ///   - dns: the configuration's DNS settings: they replace those of IPAM where any is set.
+    ///   - sharesNetwork: whether the network has others in it than IPAM knows: IPv6 addresses that are not IPAM's may be duplicates.
+    public func configureOnlyInterface(
+        _ result: inout CNIResult, dns: CNIResult.DNS, sharesNetwork: Bool = false
+    ) throws(CNIError) {
         let link = try requireContainerInterface()
         for index in result.ips.indices { result.ips[index].interface = 0 }
-        try InterfaceConfiguration(self, link: link, result: result).apply()
+        let hasIPv6 = result.ips.contains { $0.address.address.family == .v6 }
+        try InterfaceConfiguration(self, link: link, result: result, detectsDuplicates: sharesNetwork && !hasIPv6).apply()
         result.interfaces = [CNIResult.Interface(name: link.name, mac: link.mac?.text, sandbox: netns)]
         if !dns.isEmpty { result.dns = dns }
+    }
+
+    /// Does what comes after the interface, the only one of the result, was made: has IPAM give addresses, and sets them. When a step fails,
+    /// the interface is deleted and the addresses are released.
+    ///
+    /// - Parameters:
+    ///   - ipam: nil for an interface without addresses, or with those of `given`.
+    ///   - dns: the configuration's DNS settings: they replace those of IPAM where any is set.
+    ///   - given: addresses, routes and DNS settings that are known already.
+    ///   - sharesNetwork: as above.
+    public func completeOnlyInterface(
+        ipam: IPAMDelegate?, dns: CNIResult.DNS, given: CNIResult = CNIResult(), sharesNetwork: Bool = false
+    ) throws(CNIError) -> CNIResult {
+        var result = given
+        var hasAddresses = false
+        do throws(CNIError) {
+            if let ipam {
+                result = try ipam.add(self)
+                hasAddresses = true
+            }
+            try configureOnlyInterface(&result, dns: dns, sharesNetwork: sharesNetwork)
+            return result
+        } catch {
+            undoInterface()
+            if hasAddresses { ipam?.undo(self) }
+            throw error
+        }
+    }
+
+    /// Deletes the interface after something else failed: a failure here is logged, the first one is what counts.
+    public func undoInterface() {
+        do throws(CNIError) {
+            let socket = try containerNetlink()
+            try attempt(try socket.deleteLink(named: interfaceName))
+        } catch { log(.warning, error.text) }
+    }
+
+    /// The error of an ADD that finds an interface of the name.
+    ///
+    /// - Parameter kind: what was to be made, in words: "macvlan".
+    public func interfaceExists(kind: String) -> CNIError {
+        CNIError("create \(kind): interface \(interfaceName) already exists in \(netns)", details: "run DEL first")
     }
 
     /// What CHECK compares with: prevResult, the result of the chain's ADD.

@@ -15,17 +15,22 @@ public struct InterfaceConfiguration {
     private let link: LinkInfo
     private let result: CNIResult
     private let detectsDuplicates: Bool
+    private let isPointToPoint: Bool
 
     /// - Parameters:
     ///   - link: the interface, in the container.
     ///   - result: addresses and routes to set.
     ///   - detectsDuplicates: whether IPv6 addresses go through duplicate address detection; else they are usable at once, since IPAM made
     ///     them unique.
-    public init(_ call: ModuleCall, link: LinkInfo, result: CNIResult, detectsDuplicates: Bool = false) {
+    ///   - isPointToPoint: whether there is no one but the gateway on the link: all traffic goes to it, also that of the address's network.
+    public init(
+        _ call: ModuleCall, link: LinkInfo, result: CNIResult, detectsDuplicates: Bool = false, isPointToPoint: Bool = false
+    ) {
         self.call = call
         self.link = link
         self.result = result
         self.detectsDuplicates = detectsDuplicates
+        self.isPointToPoint = isPointToPoint
     }
 
     /// Sets addresses, brings the interface up, adds routes.
@@ -34,15 +39,34 @@ public struct InterfaceConfiguration {
         let socket = try call.containerNetlink()
         let detection = try startDetection()
         for ip in result.ips {
-            try attempt(try socket.addAddress(ip.address, index: link.index, name: link.name, noDAD: !detectsDuplicates))
+            try attempt(
+                try socket.addAddress(
+                    ip.address, index: link.index, name: link.name, noDAD: !detectsDuplicates, noPrefixRoute: isPointToPoint))
         }
-        try attempt(try socket.setLink(index: link.index, name: link.name, LinkChange(up: true)))
+        try bringUp(socket)
         if let detection {
             try attempt(
                 try detection.wait(
                     index: link.index, name: link.name, reader: socket, timeoutMilliseconds: InterfaceConfiguration.detectionLimit))
         }
+        if isPointToPoint {
+            for ip in result.ips { try addGateway(of: ip, socket) }
+        }
         for route in result.routes { try add(route, socket) }
+    }
+
+    private func bringUp(_ socket: NetlinkSocket) throws(CNIError) {
+        do throws(NetlinkError) {
+            try socket.setLink(index: link.index, name: link.name, LinkChange(up: true))
+        } catch {
+            let details =
+                switch error.errno.rawValue {
+                case EADDRINUSE: "its hardware address is in use by another link of the same master, or by the master itself"
+                case ENETDOWN: "the link that it is on is down: bring that up first"
+                default: error.cni.details
+                }
+            throw CNIError(error.cni.message, details: details)
+        }
     }
 
     private var hasIPv6: Bool { result.ips.contains { $0.address.address.family == .v6 } }
@@ -71,18 +95,33 @@ public struct InterfaceConfiguration {
         }
     }
 
-    /// Adds a route: by its own gateway, else by that of the family's first address, else on the link. The same route twice is once.
+    /// Adds the routes to an address's gateway, and over it to the address's network.
+    private func addGateway(of ip: CNIResult.IP, _ socket: NetlinkSocket) throws(CNIError) {
+        guard let gateway = ip.gateway else { return }
+        let source = ip.address.address
+        try add(RouteRequest(destination: IPNetwork(host: gateway), link: link.index, source: source), socket)
+        if ip.address.prefix == source.family.bits { return }
+        try add(RouteRequest(destination: ip.address.network, gateway: gateway, link: link.index, source: source), socket)
+    }
+
+    /// Adds a route: by its own gateway, else by that of the family's first address, else on the link.
     private func add(_ route: CNIResult.Route, _ socket: NetlinkSocket) throws(CNIError) {
         let family = route.destination.address.family
         let gateway = route.gateway ?? result.ips.first { $0.address.address.family == family && $0.gateway != nil }?.gateway
-        let request = RouteRequest(
-            destination: route.destination, gateway: gateway, link: link.index, table: route.table, scope: route.scope,
-            priority: route.priority, mtu: route.mtu, advertisedMSS: route.advertisedMSS)
+        try add(
+            RouteRequest(
+                destination: route.destination, gateway: gateway, link: link.index, table: route.table, scope: route.scope,
+                priority: route.priority, mtu: route.mtu, advertisedMSS: route.advertisedMSS), socket)
+    }
+
+    /// Adds a route. The same one twice is once.
+    private func add(_ request: RouteRequest, _ socket: NetlinkSocket) throws(CNIError) {
         do throws(NetlinkError) {
             try socket.addRoute(request)
         } catch {
             guard error.errno == .exists else { throw error.cni }
-            if try !attempt(try socket.routes(family, link: link.index)).contains(where: { request.matches($0) }) { throw error.cni }
+            let present = try attempt(try socket.routes(request.destination.address.family, link: link.index))
+            if !present.contains(where: { request.matches($0) }) { throw error.cni }
         }
     }
 }

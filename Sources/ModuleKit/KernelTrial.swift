@@ -1,5 +1,6 @@
 import CNI
 import Namespace
+import Netlink
 
 /// Finds out for STATUS whether the kernel can make a kind of link, where it disturbs no one: a kernel that can't says so now, not at the
 /// first ADD.
@@ -14,6 +15,18 @@ public enum KernelTrial {
             _ = try NetworkNamespace.withTemporary(body)
         } catch {
             throw CNIError(.notAvailable, "the kernel can't make \(links): \(error.message)", details: advice)
+        }
+    }
+
+    /// The same with an Ethernet link to make others on.
+    public static func make(
+        _ links: String, advice: String, on body: (NetlinkSocket, StackedLink) throws(NetlinkError) -> Void
+    ) throws(CNIError) {
+        try make(links, advice: advice) { () throws(CNIError) in
+            let socket = try attempt(try NetlinkSocket.open())
+            try attempt(try socket.createVeth(VethRequest(name: "trial0", peerName: "trial1")))
+            guard let master = try attempt(try socket.link(named: "trial0")) else { throw CNIError("link trial0 vanished") }
+            do throws(NetlinkError) { try body(socket, StackedLink(name: "trial2", master: master)) } catch { throw error.cni }
         }
     }
 }

@@ -40,14 +40,18 @@ extension IPAddress.Family {
 extension NetlinkSocket {
     /// Adds an address to a link. As `ip address add ADDRESS [brd +] dev NAME [nodad]`.
     ///
-    /// An IPv4 network with room for one gets its broadcast address. With `noDAD` an IPv6 address is usable at once.
-    public func addAddress(_ address: IPNetwork, index: Int32, name: String, noDAD: Bool = false) throws(NetlinkError) {
+    /// An IPv4 network with room for one gets its broadcast address. With `noDAD` an IPv6 address is usable at once. With `noPrefixRoute`
+    /// the kernel makes no route to the address's network (IPv4: since 4.18).
+    public func addAddress(
+        _ address: IPNetwork, index: Int32, name: String, noDAD: Bool = false, noPrefixRoute: Bool = false
+    ) throws(NetlinkError) {
         let family = address.address.family
         var message = addressMessage(RTM_NEWADDR, address, index: index, flags: NLM_F_CREATE | NLM_F_EXCL)
         if family == .v4 && address.prefix < 31 {
             message.attribute(Int32(IFA_BROADCAST), bytes: address.lastAddress.bytes)
         }
-        if family == .v6 && noDAD { message.attribute(Int32(IFA_FLAGS), UInt32(IFA_F_NODAD)) }
+        let flags = (family == .v6 && noDAD ? UInt32(IFA_F_NODAD) : 0) | (noPrefixRoute ? UInt32(IFA_F_NOPREFIXROUTE) : 0)
+        if flags != 0 { message.attribute(Int32(IFA_FLAGS), flags) }
         try request(message, "add address \(address.text) to \(name)")
     }
 

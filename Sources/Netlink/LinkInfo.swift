@@ -29,6 +29,12 @@ public struct LinkInfo: Sendable {
     public let isolated: Bool?
     /// What a tun or tap device is; nil for another kind, and where the kernel does not tell.
     public let tap: TapInfo?
+    /// What a macvlan is; nil for another kind.
+    public let macvlan: MacvlanInfo?
+    /// What an ipvlan is; nil for another kind.
+    public let ipvlan: IpvlanInfo?
+    /// What a VLAN link is; nil for another kind.
+    public let vlan: VlanInfo?
 
     /// Administratively up.
     public var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
@@ -53,7 +59,11 @@ public struct LinkInfo: Sendable {
         operState = attributes.number(Int32(IFLA_OPERSTATE), as: UInt8.self) ?? 0
         let info = attributes.nested(Int32(IFLA_LINKINFO))
         kind = info.text(Int32(IFLA_INFO_KIND))
-        tap = kind == "tun" ? TapInfo(info.nested(Int32(IFLA_INFO_DATA))) : nil
+        let data = info.nested(Int32(IFLA_INFO_DATA))
+        tap = kind == "tun" ? TapInfo(data) : nil
+        macvlan = kind == "macvlan" ? MacvlanInfo(data) : nil
+        ipvlan = kind == "ipvlan" ? IpvlanInfo(data) : nil
+        vlan = kind == "vlan" ? VlanInfo(data) : nil
         let isPort = info.text(Int32(IFLA_INFO_SLAVE_KIND)) == "bridge"
         let port = info.nested(Int32(IFLA_INFO_SLAVE_DATA))
         hairpin = isPort ? port.number(Int32(IFLA_BRPORT_MODE), as: UInt8.self).map { $0 != 0 } : nil

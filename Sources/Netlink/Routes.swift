@@ -117,18 +117,21 @@ extension NetlinkSocket {
         try request(routeMessage(route, flags: flags), "add route \(route.text) on link number \(route.link)")
     }
 
-    /// The routes of a family over a link, of all tables.
-    public func routes(_ family: IPAddress.Family, link: Int32) throws(NetlinkError) -> [RouteInfo] {
+    /// The routes of a family over a link, of all tables; without a link, over all.
+    public func routes(_ family: IPAddress.Family, link: Int32? = nil) throws(NetlinkError) -> [RouteInfo] {
         var message = NetlinkMessage(type: UInt16(RTM_GETROUTE), flags: NLM_F_DUMP)
         message.appendRouteHeader(family: family.number)
-        message.attribute(Int32(RTA_OIF.rawValue), link)
-        return try request(message, "list routes of link number \(link)").flatMap { RouteInfo.list($0) }.filter { $0.link == link }
+        if let link { message.attribute(Int32(RTA_OIF.rawValue), link) }
+        let replies = try request(message, "list routes" + (link.map { " of link number \($0)" } ?? ""))
+        return replies.flatMap { RouteInfo.list($0) }.filter { link == nil || $0.link == link }
     }
 
     /// The route that the kernel would take to an address; nil where there is none. As `ip route get ADDRESS`.
-    public func route(to address: IPAddress) throws(NetlinkError) -> RouteInfo? {
+    ///
+    /// - Parameter flags: RTM_F_…, rtnetlink(7): with RTM_F_FIB_MATCH the answer is the table's route, not one to the address.
+    public func route(to address: IPAddress, flags: UInt32 = 0) throws(NetlinkError) -> RouteInfo? {
         var message = NetlinkMessage(type: UInt16(RTM_GETROUTE), acknowledged: false)
-        message.appendRouteHeader(family: address.family.number, prefix: UInt8(address.family.bits))
+        message.appendRouteHeader(family: address.family.number, prefix: UInt8(address.family.bits), flags: flags)
         message.attribute(Int32(RTA_DST.rawValue), bytes: address.bytes)
         do throws(NetlinkError) {
             return try request(message, "look up the route to \(address.text)").first.flatMap { RouteInfo.list($0).first }
@@ -164,7 +167,7 @@ extension NetlinkSocket {
 
 extension NetlinkMessage {
     /// struct rtmsg: family, prefix lengths, TOS, table, protocol, scope, type, flags. The table is told by RTA_TABLE.
-    mutating func appendRouteHeader(family: UInt8, prefix: UInt8 = 0, scope: UInt8 = 0, adding: Bool = false) {
+    mutating func appendRouteHeader(family: UInt8, prefix: UInt8 = 0, scope: UInt8 = 0, adding: Bool = false, flags: UInt32 = 0) {
         append(family)
         append(prefix)
         append(UInt8(0))
@@ -173,6 +176,6 @@ extension NetlinkMessage {
         append(adding ? UInt8(RTPROT_BOOT) : UInt8(0))
         append(scope)
         append(adding ? UInt8(RTN_UNICAST) : UInt8(0))
-        append(UInt32(0))
+        append(flags)
     }
 }

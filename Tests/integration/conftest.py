@@ -89,6 +89,14 @@ def outside(host):
 
 
 @pytest.fixture
+def lan(host):
+    """The network that the host's interface ens5 leads to: 10.1.0.1 and fd00:1::1 answer there, and serve TCP port 80."""
+    made = host.add_lan()
+    harness.serve(made, "tcp", 80)
+    return made
+
+
+@pytest.fixture
 def runtime(request, host, engine):
     """A container runtime that runs conflists by the engine of the test."""
     if engine != "reference":

@@ -26,7 +26,7 @@ def test_there_is_one_of_each_kind():
     """The field's hello-world, with ports, dual stack, and the single-binary form of each."""
     names = {path.stem for path in FILES}
     assert names >= {"bridge", "bridge-portmap", "dual-stack", "catena-bridge", "catena-bridge-portmap", "catena-dual-stack"}
-    assert names >= {"dummy", "host-device", "tap"}
+    assert names >= {"dummy", "host-device", "ipvlan", "macvlan", "ptp", "tap", "vlan"}
 
 
 def test_names_bridges_and_subnets_are_apart():
@@ -79,15 +79,24 @@ def test_dummy(host, stage, a):
     assert a.link("eth0") is None
 
 
-def test_host_device(host, stage, a):
-    """The device goes to the container, which reaches the gateway and what is behind it; and comes back."""
+def add_router(host, number, link="lan0"):
+    """A machine behind the host's ens5: the gateway of the network of this number, with something else behind it."""
     router = host.add_netns("router")
     host.run(["ip", "link", "add", "ens5", "type", "veth", "peer", "name", "lan0", "netns", "router"])
     # A link-local address that is still being checked for duplicates keeps the router from resolving its neighbours.
-    router.run(["sysctl", "-qw", "net.ipv6.conf.lan0.accept_dad=0"])
-    for address in ("10.95.0.1/16", "fd00:95::1/64", "198.51.100.1/32"):
-        router.run(["ip", "addr", "add", address, "dev", "lan0", *(["nodad"] if ":" in address else [])])
-    router.run(["ip", "link", "set", "lan0", "up"])
+    router.run(["sysctl", "-qw", "net.ipv6.conf.lan0.accept_dad=0", "net.ipv6.conf.default.accept_dad=0"])
+    if link != "lan0":
+        router.run(["ip", "link", "add", link, "link", "lan0", "type", "vlan", "id", "100"])
+    for address in (f"10.{number}.0.1/16", f"fd00:{number}::1/64", "198.51.100.1/32"):
+        router.run(["ip", "addr", "add", address, "dev", link, *(["nodad"] if ":" in address else [])])
+    for name in {"lan0", link}:
+        router.run(["ip", "link", "set", name, "up"])
+    return router
+
+
+def test_host_device(host, stage, a):
+    """The device goes to the container, which reaches the gateway and what is behind it; and comes back."""
+    router = add_router(host, 95)
     network, runtime = load("host-device"), Runtime(host, "plain")
     runtime.add(network, a)
     router.await_up("lan0")
@@ -96,6 +105,41 @@ def test_host_device(host, stage, a):
     runtime.check(network, a)
     runtime.delete(network, a)
     assert a.link("eth0") is None and host.link("ens5") is not None
+
+
+@pytest.mark.parametrize("name, number", [
+    ("macvlan", 105), pytest.param("ipvlan", 106, marks=pytest.mark.vm), pytest.param("vlan", 107, marks=pytest.mark.vm)])
+def test_on_a_master(host, stage, a, b, name, number):
+    """The containers reach the gateway, and what is behind it where there are routes; of macvlan and ipvlan there can be several."""
+    router = add_router(host, number, link="v100" if name == "vlan" else "lan0")
+    host.run(["ip", "link", "set", "ens5", "up"])
+    router.await_up("lan0")
+    network, runtime = load(name), Runtime(host, "plain")
+    containers = [a] if name == "vlan" else [a, b]
+    for container in containers:
+        runtime.add(network, container)
+        for address in (f"10.{number}.0.1", f"fd00:{number}::1", *(["198.51.100.1"] if name != "vlan" else [])):
+            container.ping(address)
+    if len(containers) > 1:
+        a.ping(f"10.{number}.1.1")
+    for container in containers:
+        runtime.check(network, container)
+        runtime.delete(network, container)
+        assert container.link("eth0") is None
+
+
+def test_ptp(host, stage, outside, a, b):
+    """The containers reach each other, the host and what is outside, by both families."""
+    network, runtime = load("ptp"), Runtime(host, "plain")
+    for container in (a, b):
+        runtime.add(network, container)
+    for address in ("10.104.0.1", "10.104.0.3", "192.0.2.2", "fd00:104::1", "fd00:104::3", "2001:db8::2"):
+        a.ping(address)
+    for container in (a, b):
+        runtime.check(network, container)
+        runtime.delete(network, container)
+        assert container.link("eth0") is None
+    assert "elements" not in host.out(["nft", "list", "ruleset"])
 
 
 def test_tap(host, stage, a):

@@ -85,6 +85,16 @@ class Place:
             assert time.monotonic() < deadline, f"{self.name}: {name} does not come up"
             time.sleep(0.01)
 
+    def await_neighbours(self, mac, *addresses):
+        """Waits until all these addresses are known to be at a hardware address: by what their owner announces, nothing is asked."""
+        deadline = time.monotonic() + 10
+        while True:
+            known = {entry["dst"]: entry.get("lladdr") for entry in self.ip("neigh")}
+            if all(known.get(address) == mac for address in addresses):
+                return
+            assert time.monotonic() < deadline, f"{self.name}: neighbours are {known}, {addresses} should be at {mac}"
+            time.sleep(0.01)
+
     def link(self, name):
         """The link of that name as `ip -d -j` shows it; None where there is none."""
         done = self.run(["ip", "-d", "-j", "link", "show", "dev", name], check=False)
@@ -171,6 +181,29 @@ class Host(Place):
             until ip -n outside -br link show dev eth0 | grep -q ' UP '; do sleep 0.01; done
         """])
         return outside
+
+    def add_lan(self, *, hairpin=False):
+        """A network that the host is in: its interface `ens5`, without addresses, leads to namespace `lan`, 10.1.0.1 and fd00:1::1.
+
+        Its MTU is 1400. There the port is one of a switch, `sw0`; with `hairpin` the switch sends frames back to where they came from.
+        """
+        lan = self.add_netns("lan")
+        self.run(["sh", "-ec", f"""
+            ip link add ens5 mtu 1400 type veth peer name port5 mtu 1400 netns lan
+            ip -n lan link add sw0 type bridge
+            ip -n lan link set port5 master sw0
+            ip -n lan link set port5 type bridge_slave hairpin {'on' if hairpin else 'off'}
+            ip netns exec lan sysctl -qw net.ipv6.conf.sw0.accept_dad=0 net.ipv6.conf.port5.accept_dad=0
+            ip -n lan addr add 10.1.0.1/24 dev sw0
+            ip -n lan addr add fd00:1::1/64 dev sw0 nodad
+            ip link set ens5 up
+            ip -n lan link set lo up
+            ip -n lan link set port5 up
+            ip -n lan link set sw0 up
+        """])
+        self.await_up("ens5")
+        lan.await_up("sw0")
+        return lan
 
     def snapshot(self):
         """The host's state: links, addresses, routes, rules, nftables, files."""
@@ -325,6 +358,20 @@ def assert_check_finds(runtime, container, network, damage, named):
         assert named in failure.text
     else:
         raise AssertionError(f"CHECK found nothing after: {damage}")
+
+
+def assert_failure_leaves_nothing(runtime, host, container, network, named, **keys):
+    """ADD fails and names what is wrong: no link, no reservation is left. The failure."""
+    before, inside = host.snapshot(), container.ip("link")
+    try:
+        runtime.add(network, container, **keys)
+    except CNIFailure as failure:
+        assert named in failure.text, failure.text
+        files = "^/var/lib/cni/networks"
+        assert host.snapshot().without(files=files) == before.without(files=files)
+        assert [link["ifname"] for link in container.ip("link")] == [link["ifname"] for link in inside] and host.reservations() == []
+        return failure
+    raise AssertionError(f"ADD succeeded: {network}")
 
 
 def load(text):

@@ -45,3 +45,12 @@ def ask(place, protocol, address, port, *, source=None, timeout=2):
     if done.returncode != 0:
         raise NoAnswer(f"{place.name}: {protocol} {address} {port}: {done.stderr.strip()}")
     return Answer(done.stdout)
+
+
+def assert_reaches(place, other, *addresses, source=None):
+    """A place reaches another one, where TCP port 80 is served, at each address: by ping and TCP. `source` are the addresses that the other
+    one sees, in the same order."""
+    for number, address in enumerate(addresses):
+        place.ping(address)
+        answer = ask(place, "tcp", address, 80)
+        assert answer.name == other.name and (source is None or answer.source == source[number]), (answer.name, answer.source)

@@ -1,0 +1,80 @@
+import ModuleKit
+
+/// ipvlan: gives the container an interface with addresses of its own that shares the hardware address of one of the host's.
+enum Ipvlan {
+    static let descriptor = ModuleDescriptor(
+        type: "ipvlan", kind: .interface,
+        description: "gives the container an interface that shares the hardware address of one of the host's", schema: schema)
+
+    private static let kind = "ipvlan"
+
+    /// ADD: makes the link on its master, in the container, and gives it addresses and routes.
+    static func add(_ call: ModuleCall) throws(CNIError) -> CNIResult? {
+        let config = try IpvlanConfig(call.config)
+        let given = try config.given(call.previousResult)
+        let master = try config.master(after: call.previousResult).find(call)
+        if let mtu = config.mtu, mtu > master.link.mtu {
+            call.log(.warning, "mtu: \(mtu) is more than the \(master.link.mtu) of the master \(master.link.name): larger packets are lost")
+        }
+        try master.makeInterface(call, kind: kind, mtu: config.mtu) { (socket, link) throws(NetlinkError) in
+            try socket.createIpvlan(IpvlanRequest(link, mode: config.mode, flag: config.flag))
+        }
+        return try call.completeOnlyInterface(ipam: config.ipam, dns: config.dns, given: given, sharesNetwork: true)
+    }
+
+    /// DEL: deletes the link, then releases its addresses. A namespace or link that is gone is no error.
+    static func del(_ call: ModuleCall) throws(CNIError) {
+        let ipam = try IPAMDelegate(call.config)
+        try call.deleteContainerInterface(kind: kind, named: kind)
+        try ipam?.del(call)
+    }
+
+    /// CHECK: compares what ADD made with what is there, and reports all differences together.
+    static func check(_ call: ModuleCall) throws(CNIError) {
+        let config = try IpvlanConfig(call.config)
+        if let ipam = config.ipam { try call.delegate(ipam.type, .check) }
+        let result = try call.requireResult()
+        var differences = Differences()
+        differences.add(try InterfaceCheck.differences(call, result: result, kind: kind))
+        differences.add(try linkDifferences(call, config))
+        try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
+    }
+
+    private static func linkDifferences(_ call: ModuleCall, _ config: IpvlanConfig) throws(CNIError) -> [String] {
+        guard let link = try call.containerInterface(), let ipvlan = link.ipvlan else { return [] }
+        var differences = Differences()
+        differences.expect("\(link.name): mode", config.mode, ipvlan.mode) { $0?.rawValue ?? "another" }
+        if let flag = ipvlan.flag { differences.expect("\(link.name): flag", config.flag, flag) { $0.rawValue } }
+        if let mtu = config.mtu { differences.expect("\(link.name): MTU", mtu, link.mtu) { "\($0)" } }
+        // Which link the plugin before named is not in the chain's result any more: without the key any will do.
+        differences.add(try config.master.differences(call, of: link))
+        return differences.lines
+    }
+
+    /// GC: has IPAM release the addresses of attachments that are not in use.
+    static func gc(_ call: ModuleCall) throws(CNIError) {
+        if let ipam = try IPAMDelegate(call.config) { try call.delegate(ipam.type, .gc) }
+    }
+
+    /// STATUS: whether the master is there, the kernel can make such a link, and IPAM has an address.
+    static func status(_ call: ModuleCall) throws(CNIError) {
+        let config = try IpvlanConfig(call.config)
+        // Without a name it may be one that the plugin before makes.
+        if config.master.name != nil { try config.master.checkAvailable(call) }
+        try KernelTrial.make("ipvlan links", advice: MasterLink.advice(kind)) { (socket, link) throws(NetlinkError) in
+            try socket.createIpvlan(IpvlanRequest(link, mode: config.mode, flag: config.flag))
+        }
+        if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
+    }
+}
+
+#if hasFeature(Embedded)
+    /// The one symbol of the module: see catena/module.h.
+    @c(catena_module_entry)
+    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+        Ipvlan.descriptor.module(
+            for: hostABI,
+            add: { ModuleRun.add($0, Ipvlan.add) }, del: { ModuleRun.other($0, Ipvlan.del) }, check: { ModuleRun.other($0, Ipvlan.check) },
+            gc: { ModuleRun.other($0, Ipvlan.gc) }, status: { ModuleRun.other($0, Ipvlan.status) })
+    }
+#endif

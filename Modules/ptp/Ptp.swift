@@ -1,0 +1,78 @@
+import ModuleKit
+
+/// ptp: connects the container to the host by a veth pair of its own, over which the host routes.
+enum Ptp {
+    static let descriptor = ModuleDescriptor(
+        type: "ptp", kind: .interface, description: "connects the container to the host by a veth pair, over which the host routes",
+        capabilities: ["mac"], schema: schema)
+
+    /// ADD: makes the veth pair, addresses and routes at both ends, and masquerade.
+    static func add(_ call: ModuleCall) throws(CNIError) -> CNIResult? {
+        let config = try PtpConfig(call.config, arguments: try call.arguments())
+        return try PtpAdd(call, config, try config.requireIPAM()).run()
+    }
+
+    /// DEL: removes what ADD made of this attachment. The kernel parameters that let the host forward are shared, and stay.
+    ///
+    /// Rules that name an address go first, then the links, then the address: nobody else can get it before.
+    static func del(_ call: ModuleCall) throws(CNIError) {
+        let ipam = try IPAMDelegate(call.config)
+        // A value that can't be must not keep the addresses reserved.
+        if (try? call.config.bool("ipMasq")) ?? true {
+            let addresses = try VethPair.addresses(call)
+            try NftMasquerade.queueRemove(call, addresses: addresses)
+            try ReferenceRules.queueRemoveMasquerade(call, addresses: addresses)
+        }
+        // Also what later plugins of the chain have queued: they are undone before this one.
+        try call.commitNft()
+        try VethPair.delete(call)
+        try ipam?.del(call)
+    }
+
+    /// CHECK: compares what ADD made with what is there, and reports all differences together.
+    static func check(_ call: ModuleCall) throws(CNIError) {
+        let config = try PtpConfig(call.config, arguments: nil)
+        try call.delegate(try config.requireIPAM().type, .check)
+        let result = try call.requireResult()
+        var differences = Differences()
+        differences.add(try InterfaceCheck.differences(call, result: result, kind: "veth"))
+        differences.add(try PtpCheck(call, config, result).differences())
+        if config.ipMasq {
+            differences.add(try NftMasquerade.check(call, addresses: result.containerAddresses(on: call.interfaceName)))
+        }
+        try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
+    }
+
+    /// GC: removes the masquerade of attachments that are not in use, and has IPAM do the same with addresses.
+    static func gc(_ call: ModuleCall) throws(CNIError) {
+        var failures: [CNIError] = []
+        do throws(CNIError) {
+            try NftMasquerade.collect(call)
+            try call.commitNft()
+        } catch { failures.append(error) }
+        do throws(CNIError) {
+            if let ipam = try IPAMDelegate(call.config) { try call.delegate(ipam.type, .gc) }
+        } catch { failures.append(error) }
+        try CNIError.throwAll(failures)
+    }
+
+    /// STATUS: whether the kernel can make veth pairs, nftables can be used, and IPAM has an address.
+    static func status(_ call: ModuleCall) throws(CNIError) {
+        let config = try PtpConfig(call.config, arguments: nil)
+        let ipam = try config.requireIPAM()
+        try KernelTrial.make("veth pairs", advice: MasterLink.advice("veth")) { (_, _) throws(NetlinkError) in }
+        if config.ipMasq { try NftMasquerade.checkAvailable(call) }
+        try call.delegate(ipam.type, .status)
+    }
+}
+
+#if hasFeature(Embedded)
+    /// The one symbol of the module: see catena/module.h.
+    @c(catena_module_entry)
+    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+        Ptp.descriptor.module(
+            for: hostABI,
+            add: { ModuleRun.add($0, Ptp.add) }, del: { ModuleRun.other($0, Ptp.del) }, check: { ModuleRun.other($0, Ptp.check) },
+            gc: { ModuleRun.other($0, Ptp.gc) }, status: { ModuleRun.other($0, Ptp.status) })
+    }
+#endif

@@ -1,0 +1,64 @@
+import CLinux
+import CNI
+import Linux
+import Namespace
+import Netlink
+
+/// The veth pair of an attachment: one end is the container's interface, the other one is in the host.
+public enum VethPair {
+    /// Makes the pair in one message: the host's end up and in its bridge, the container's in its namespace under CNI_IFNAME, down. Returns
+    /// the host's name, which is chosen at random.
+    ///
+    /// - Parameters:
+    ///   - master: the index of the host end's bridge; nil for none.
+    ///   - mtu: of both ends; nil for the kernel's.
+    ///   - mac: the container's hardware address; nil for a random one.
+    public static func make(_ call: ModuleCall, master: Int32? = nil, mtu: Int?, mac: MACAddress?) throws(CNIError) -> String {
+        let host = try call.hostNetlink()
+        var attempts = 0
+        while true {
+            let name = "veth" + Hex.text(try randomBytes(4))
+            let veth = VethRequest(
+                name: name, master: master, mtu: mtu, peerName: call.interfaceName, peerMAC: mac, peerNamespace: try call.requireNetns())
+            do throws(NetlinkError) {
+                try host.createVeth(veth)
+                try? Sysctl.ensure("0", at: ["net", "ipv6", "conf", name, "accept_ra"])
+                return name
+            } catch {
+                attempts += 1
+                // Either end's name may be the one that is taken.
+                if error.errno != .exists || attempts == 10 { throw error.cni }
+                if try call.containerInterface() != nil { throw call.interfaceExists(kind: "veth") }
+            }
+        }
+    }
+
+    private static func randomBytes(_ count: Int) throws(CNIError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        guard getrandom(&bytes, count, 0) == count else { throw CNIError("get random bytes: \(Errno.current.text)") }
+        return bytes
+    }
+
+    /// Deletes the pair: by the container's end; where that is out of reach, by the host's end that prevResult names.
+    public static func delete(_ call: ModuleCall) throws(CNIError) {
+        try call.deleteContainerInterface(kind: "veth", named: "veth")
+        let host = try call.hostNetlink()
+        for entry in call.previousResult?.interfaces ?? [] where (entry.sandbox ?? "").isEmpty {
+            // Its name could be someone else's by now: the hardware address tells.
+            guard let link = try attempt(try host.link(named: entry.name)), link.kind == "veth", entry.mac == link.mac?.text else {
+                continue
+            }
+            try attempt(try host.deleteLink(index: link.index))
+        }
+    }
+
+    /// The addresses of the attachment whose rules DEL has to remove: as prevResult has them, else as the container's end has them. Empty
+    /// where neither is left.
+    public static func addresses(_ call: ModuleCall) throws(CNIError) -> [IPNetwork] {
+        let known = call.previousResult?.containerAddresses(on: call.interfaceName) ?? []
+        if !known.isEmpty || call.netnsDescriptor == nil { return known }
+        guard let link = try call.containerInterface() else { return [] }
+        let socket = try call.containerNetlink()
+        return try attempt(try socket.addresses(index: link.index)).map { $0.address }.filter { !$0.address.isLinkLocal }
+    }
+}
