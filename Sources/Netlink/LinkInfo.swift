@@ -27,6 +27,8 @@ public struct LinkInfo: Sendable {
     public let hairpin: Bool?
     /// A bridge port's isolation; nil where it is no bridge port.
     public let isolated: Bool?
+    /// What a bridge is; nil for another kind.
+    public let bridge: BridgeInfo?
     /// What a tun or tap device is; nil for another kind, and where the kernel does not tell.
     public let tap: TapInfo?
 
@@ -53,6 +55,7 @@ public struct LinkInfo: Sendable {
         operState = attributes.number(Int32(IFLA_OPERSTATE), as: UInt8.self) ?? 0
         let info = attributes.nested(Int32(IFLA_LINKINFO))
         kind = info.text(Int32(IFLA_INFO_KIND))
+        bridge = kind == "bridge" ? BridgeInfo(info.nested(Int32(IFLA_INFO_DATA))) : nil
         tap = kind == "tun" ? TapInfo(info.nested(Int32(IFLA_INFO_DATA))) : nil
         let isPort = info.text(Int32(IFLA_INFO_SLAVE_KIND)) == "bridge"
         let port = info.nested(Int32(IFLA_INFO_SLAVE_DATA))
