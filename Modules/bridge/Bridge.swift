@@ -23,6 +23,10 @@ enum Bridge {
             try NftMasquerade.queueRemove(call, addresses: addresses)
             try ReferenceRules.queueRemoveMasquerade(call, addresses: addresses)
         }
+        if config.macSpoofCheck {
+            try SpoofCheck.queueRemove(call, try spoofCheck(call, config))
+            try ReferenceRules.queueRemoveSpoofCheck(call)
+        }
         // Also what later plugins of the chain have queued: they are undone before this one.
         try call.commitNft()
         try deleteLinks(call, config)
@@ -41,6 +45,29 @@ enum Bridge {
         return try attempt(try socket.addresses(index: link.index)).map { $0.address }.filter { !$0.address.isLinkLocal }
     }
 
+    /// What ADD checked the source addresses of: as prevResult has it, else as the links are. Nil where neither is left.
+    private static func spoofCheck(_ call: ModuleCall, _ config: BridgeConfig) throws(CNIError) -> SpoofCheck? {
+        if let result = call.previousResult, let port = hostEnds(result, config).first?.name, port.utf8.count < 16,
+            let inside = result.interfaces.first(where: { $0.name == call.interfaceName && !($0.sandbox ?? "").isEmpty }),
+            let mac = inside.mac.flatMap({ MACAddress($0) })
+        {
+            return SpoofCheck(port: port, mac: mac)
+        }
+        guard call.netnsDescriptor != nil, let inside = try call.containerInterface(), let mac = inside.mac, let peer = inside.link else {
+            return nil
+        }
+        let socket = try call.hostNetlink()
+        return try attempt(try socket.link(index: peer)).map { SpoofCheck(port: $0.name, mac: mac) }
+    }
+
+    /// What prevResult has of links of the host, without the bridge and the gateways of its VLANs, which are shared: first the host's end of
+    /// the veth pair.
+    private static func hostEnds(_ result: CNIResult, _ config: BridgeConfig) -> [CNIResult.Interface] {
+        result.interfaces.filter {
+            ($0.sandbox ?? "").isEmpty && $0.name != config.bridge && !$0.name.hasPrefix("\(config.bridge).")
+        }
+    }
+
     /// Deletes the container's end, and with it the host's. Where the namespace is out of reach, the host's end that prevResult names.
     private static func deleteLinks(_ call: ModuleCall, _ config: BridgeConfig) throws(CNIError) {
         if call.netnsDescriptor != nil {
@@ -48,8 +75,9 @@ enum Bridge {
             try attempt(try socket.deleteLink(named: call.interfaceName))
             return
         }
+        guard let result = call.previousResult else { return }
         let socket = try call.hostNetlink()
-        for entry in call.previousResult?.interfaces ?? [] where (entry.sandbox ?? "").isEmpty && entry.name != config.bridge {
+        for entry in hostEnds(result, config) {
             // Its name could be someone else's by now: the hardware address tells.
             guard let link = try attempt(try socket.link(named: entry.name)), link.kind == "veth", entry.mac == link.mac?.text else {
                 continue
@@ -73,12 +101,13 @@ enum Bridge {
         try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
     }
 
-    /// GC: removes the masquerade of attachments that are not in use, and has IPAM do the same with addresses.
+    /// GC: removes nftables elements of attachments that are not in use, and has IPAM do the same with addresses.
     static func gc(_ call: ModuleCall) throws(CNIError) {
         let config = try BridgeConfig(call.config, arguments: nil)
         var failures: [CNIError] = []
         do throws(CNIError) {
             try NftMasquerade.collect(call)
+            try SpoofCheck.collect(call)
             try call.commitNft()
         } catch { failures.append(error) }
         do throws(CNIError) {
@@ -87,20 +116,28 @@ enum Bridge {
         try CNIError.throwAll(failures)
     }
 
-    /// STATUS: whether ADD would find a bridge it can use, a kernel that can make what is missing, nftables, and IPAM an address.
+    /// STATUS: whether ADD would find a bridge it can use, a kernel that can do what is asked for, nftables, and IPAM an address.
     static func status(_ call: ModuleCall) throws(CNIError) {
-        let config = try BridgeConfig(call.config, arguments: nil)
+        let config = try BridgeConfig(call.config, arguments: try CNIArguments(""))
         try config.validate(call.config)
+        try bridgeStatus(call, config)
+        if config.ipMasq && config.ipam != nil { try NftMasquerade.checkAvailable(call) }
+        if config.macSpoofCheck { try SpoofCheck.checkAvailable(call) }
+        if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
+    }
+
+    private static func bridgeStatus(_ call: ModuleCall, _ config: BridgeConfig) throws(CNIError) {
         let socket = try call.hostNetlink()
+        var needsFiltering = !config.vlans.isEmpty
         if let link = try attempt(try socket.link(named: config.bridge)) {
             if link.kind != "bridge" { throw CNIError(.notAvailable, "\(config.bridge) is not a bridge but \(link.kind ?? "a device")") }
-        } else {
-            try KernelTrial.make("bridges", advice: "load the kernel module bridge") { () throws(CNIError) in
-                try attempt(try NetlinkSocket.open().createBridge(name: "bridge0"))
-            }
+            needsFiltering = try unavailable { () throws(CNIError) in try HostBridge(call, config).mustFilter(link) }
+            if !needsFiltering { return }
         }
-        if config.ipMasq && config.ipam != nil { try NftMasquerade.checkAvailable(call) }
-        if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
+        let advice = needsFiltering ? "a kernel with CONFIG_BRIDGE_VLAN_FILTERING is needed" : "load the kernel module bridge"
+        try KernelTrial.make(needsFiltering ? "bridges that filter VLANs" : "bridges", advice: advice) { () throws(CNIError) in
+            try attempt(try NetlinkSocket.open().createBridge(BridgeRequest(name: "bridge0", filtersVLANs: needsFiltering)))
+        }
     }
 }
 

@@ -3,8 +3,10 @@ import ModuleKit
 
 /// One ADD of bridge, step by step; what it made is removed again when a later step fails.
 struct BridgeAdd {
-    /// How long the host-side veth may take to come up.
+    /// How long the host-side veth may take to come up, in milliseconds.
     private static let portLimit = 2_500
+    /// How long the kernel may take to set up the gateway's IPv6 addresses, in milliseconds.
+    private static let setupLimit = 1_000
 
     private let call: ModuleCall
     private let config: BridgeConfig
@@ -19,21 +21,29 @@ struct BridgeAdd {
     }
 
     func run() throws(CNIError) -> CNIResult {
-        let bridge = try makeBridge()
+        let hostBridge = try HostBridge(call, config)
+        let bridge = try hostBridge.prepare()
         let hostName = try makeVeth(bridge)
         var hasAddresses = false
         do throws(CNIError) {
-            if config.hairpinMode || config.portIsolation { try setPort(hostName) }
+            try setPort(hostName, bridge)
+            try hostBridge.followMTU(bridge)
             var result = CNIResult()
             if let ipam = config.ipam {
                 result = try ipam.add(call)
                 hasAddresses = true
                 config.completeGateways(&result)
             }
-            try configureContainer(&result)
-            if config.isGateway { try makeGateway(bridge, result) }
+            let link = try call.requireContainerInterface()
+            try configureContainer(link, &result)
+            if config.macSpoofCheck, let mac = link.mac { try SpoofCheck(port: hostName, mac: mac).queueAdd(call) }
+            let gateway = config.isGateway && hasAddresses ? try BridgeGateway(call, config, bridge).make(result) : nil
             if config.ipMasq && hasAddresses { try NftMasquerade.queueAdd(call, addresses: result.ips.map { $0.address }) }
-            return try report(hostName, result)
+            if !config.disableContainerInterface {
+                try awaitPath(hostName, bridge, gateway)
+                announce(link, result)
+            }
+            return try report(hostName, gateway, result)
         } catch {
             undo(hostName, hasAddresses)
             throw error
@@ -46,35 +56,7 @@ struct BridgeAdd {
         if hasAddresses { config.ipam?.undo(call) }
     }
 
-    // MARK: Bridge and veth
-
-    /// The bridge, made where it is missing. An existing one is used as it is.
-    private func makeBridge() throws(CNIError) -> LinkInfo {
-        if try attempt(try host.link(named: config.bridge)) == nil {
-            do throws(NetlinkError) {
-                try host.createBridge(name: config.bridge, mtu: config.mtu)
-            } catch {
-                // Another ADD may have made it since.
-                if error.errno != .exists { throw error.cni }
-            }
-            // Before it is up and gets its link-local address: while that is tentative, the host asks for no neighbour behind the bridge,
-            // and forwards nothing to it.
-            let parameters = ["net", "ipv6", "conf", config.bridge]
-            try? Sysctl.ensure("0", at: parameters + ["accept_ra"])
-            try? Sysctl.ensure("0", at: parameters + ["accept_dad"])
-        }
-        guard let bridge = try attempt(try host.link(named: config.bridge)) else {
-            throw CNIError("bridge \(config.bridge) vanished while it was set up")
-        }
-        guard bridge.kind == "bridge" else {
-            throw CNIError(
-                .invalidConfiguration, "bridge: \(config.bridge) exists and is not a bridge but \(bridge.kind ?? "a device")",
-                details: "choose another name")
-        }
-        let change = LinkChange(up: bridge.isUp ? nil : true, promiscuous: config.promiscMode && !bridge.isPromiscuous ? true : nil)
-        try attempt(try host.setLink(index: bridge.index, name: bridge.name, change))
-        return bridge
-    }
+    // MARK: Port
 
     /// Makes the veth pair in one message: the host's end in the bridge, the container's in its namespace. Returns the host's name.
     private func makeVeth(_ bridge: LinkInfo) throws(CNIError) -> String {
@@ -99,23 +81,19 @@ struct BridgeAdd {
         }
     }
 
-    private func randomBytes(_ count: Int) throws(CNIError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        guard getrandom(&bytes, count, 0) == count else { throw CNIError("get random bytes: \(Errno.current.text)") }
-        return bytes
-    }
-
-    private func setPort(_ name: String) throws(CNIError) {
+    /// The port's flags and VLANs. Until the container's end is up it carries nothing.
+    private func setPort(_ name: String, _ bridge: LinkInfo) throws(CNIError) {
+        guard config.hairpinMode || config.portIsolation || !config.vlans.isEmpty else { return }
         guard let link = try attempt(try host.link(named: name)) else { throw CNIError("host-side veth \(name) vanished") }
-        try attempt(
-            try host.setBridgePort(
-                index: link.index, name: name, hairpin: config.hairpinMode ? true : nil, isolated: config.portIsolation ? true : nil))
+        let change = BridgePortChange(
+            hairpin: config.hairpinMode ? true : nil, isolated: config.portIsolation ? true : nil, vlans: config.vlans.memberships)
+        try attempt(try host.setBridgePort(index: link.index, name: name, change))
+        if let vlan = config.vlans.leaves(bridge.bridge) { try attempt(try host.leaveVLAN(vlan, index: link.index, name: name)) }
     }
 
     // MARK: Container
 
-    private func configureContainer(_ result: inout CNIResult) throws(CNIError) {
-        let link = try call.requireContainerInterface()
+    private func configureContainer(_ link: LinkInfo, _ result: inout CNIResult) throws(CNIError) {
         for index in result.ips.indices { result.ips[index].interface = 2 }
         if !config.disableContainerInterface {
             try InterfaceConfiguration(call, link: link, result: result, detectsDuplicates: config.enableDAD).apply()
@@ -123,59 +101,46 @@ struct BridgeAdd {
         result.interfaces = [CNIResult.Interface(name: link.name, mac: link.mac?.text, sandbox: call.netns)]
     }
 
-    // MARK: Gateway
+    // MARK: The first packet
 
-    /// Gives the bridge the gateways' addresses, and lets the host forward.
-    private func makeGateway(_ bridge: LinkInfo, _ result: CNIResult) throws(CNIError) {
-        var gateways: [IPNetwork] = []
-        for ip in result.ips {
-            if let gateway = ip.gateway, let address = IPNetwork(gateway, prefix: ip.address.prefix), !gateways.contains(address) {
-                gateways.append(address)
-            }
-        }
-        let present = try attempt(try host.addresses(index: bridge.index)).map { $0.address }
-        for gateway in gateways where !present.contains(gateway) {
-            try makeRoom(for: gateway, among: present.filter { !gateways.contains($0) }, bridge)
-            try add(gateway, to: bridge)
-        }
-        for family in [IPAddress.Family.v4, .v6] where gateways.contains(where: { $0.address.family == family }) {
-            try Sysctl.ensure("1", at: family == .v4 ? ["net", "ipv4", "ip_forward"] : ["net", "ipv6", "conf", "all", "forwarding"])
-        }
-    }
-
-    private func add(_ gateway: IPNetwork, to bridge: LinkInfo) throws(CNIError) {
+    /// Waits until the port carries frames, and the gateway listens: the kernel notices that links have come up, and sets up IPv6 addresses,
+    /// in its own time. Usually it has, and a question each is all.
+    private func awaitPath(_ hostName: String, _ bridge: LinkInfo, _ gateway: LinkInfo?) throws(CNIError) {
+        try attempt(try LinkWatch.waitUntilOperational(hostName, socket: host, timeoutMilliseconds: BridgeAdd.portLimit))
+        // With the spanning tree protocol the port carries nothing for half a minute: no one waits for that.
+        guard let gateway, bridge.bridge?.usesSTP != true else { return }
         do throws(NetlinkError) {
-            try host.addAddress(gateway, index: bridge.index, name: bridge.name, noDAD: true)
+            let names = gateway.index == bridge.index ? [bridge.name] : [bridge.name, gateway.name]
+            for name in names {
+                try LinkWatch.waitUntilOperational(name, socket: host, timeoutMilliseconds: BridgeAdd.portLimit)
+            }
+            if try IPv6Setup.wait(index: gateway.index, reader: host, timeoutMilliseconds: BridgeAdd.setupLimit) { return }
+            call.log(.warning, "the kernel has not yet set up the IPv6 addresses of \(gateway.name)")
         } catch {
-            // Another ADD may have added it since.
-            if error.errno != .exists { throw error.cni }
+            // Someone may have their reasons for a bridge that stays down; the container's port is up.
+            call.log(.warning, error.cni.message)
         }
-        // A bridge takes the lowest MAC of its ports, and changes it as they come and go, unless it is set once.
-        guard let mac = try attempt(try host.link(index: bridge.index))?.mac else { return }
-        try attempt(try host.setLink(index: bridge.index, name: bridge.name, LinkChange(mac: mac)))
     }
 
-    /// Another address of the bridge that the gateway clashes with: any of IPv4, an overlapping one of IPv6. It gives way to
-    /// `forceAddress`, or is an error.
-    private func makeRoom(for gateway: IPNetwork, among others: [IPNetwork], _ bridge: LinkInfo) throws(CNIError) {
-        for other in others where other.address.family == gateway.address.family && !other.address.isLinkLocal {
-            if gateway.address.family == .v6 && !other.overlaps(gateway) { continue }
-            guard config.forceAddress else {
-                throw CNIError(
-                    "bridge \(bridge.name) already has an IP address different from \(gateway.text): \(other.text)",
-                    details: "use another bridge, or forceAddress to replace the address")
-            }
-            try attempt(try host.deleteAddress(other, index: bridge.index, name: bridge.name))
+    /// Has the container's addresses announced (gratuitous ARP, unsolicited neighbour advertisement): a neighbour who knew them by another
+    /// hardware address learns the new one.
+    ///
+    /// The kernel announces them when the container's end comes up, which may be before the bridge's port does: then no one hears of it. It
+    /// does so again when the hardware address is set, to whatever it is (`arp_notify`, `ndisc_notify`).
+    private func announce(_ link: LinkInfo, _ result: CNIResult) {
+        if result.ips.isEmpty { return }
+        do throws(NetlinkError) {
+            try container.setLink(index: link.index, name: link.name, LinkChange(mac: link.mac))
+        } catch {
+            // Neighbours who knew the addresses find out in some seconds.
+            call.log(.warning, "announce the addresses of \(link.name): \(error.cni.message)")
         }
     }
 
     // MARK: Result
 
     /// The result, with the host's links as they are by now.
-    private func report(_ hostName: String, _ result: CNIResult) throws(CNIError) -> CNIResult {
-        if !config.disableContainerInterface {
-            try attempt(try LinkWatch.waitUntilOperational(hostName, socket: host, timeoutMilliseconds: BridgeAdd.portLimit))
-        }
+    private func report(_ hostName: String, _ gateway: LinkInfo?, _ result: CNIResult) throws(CNIError) -> CNIResult {
         guard let bridge = try attempt(try host.link(named: config.bridge)), let link = try attempt(try host.link(named: hostName)) else {
             throw CNIError("bridge \(config.bridge) or host-side veth \(hostName) vanished")
         }
@@ -183,6 +148,9 @@ struct BridgeAdd {
         result.interfaces =
             [CNIResult.Interface(name: bridge.name, mac: bridge.mac?.text), CNIResult.Interface(name: hostName, mac: link.mac?.text)]
             + result.interfaces
+        if let index = gateway?.index, index != bridge.index, let gateway = try attempt(try host.link(index: index)) {
+            result.interfaces.append(CNIResult.Interface(name: gateway.name, mac: gateway.mac?.text))
+        }
         if !config.dns.isEmpty { result.dns = config.dns }
         return result
     }
@@ -200,9 +168,22 @@ extension BridgeConfig {
         guard isDefaultGateway else { return }
         for family in [IPAddress.Family.v4, .v6] {
             guard let gateway = result.ips.first(where: { $0.address.address.family == family })?.gateway,
-                !result.routes.contains(where: { $0.destination.address.family == family && $0.destination.isEverything })
+                !result.routes.contains(where: { $0.isDefault(family) })
             else { continue }
             result.routes.append(CNIResult.Route(destination: .everything(family), gateway: gateway))
         }
     }
+}
+
+extension CNIResult.Route {
+    /// Whether it is a family's default route: one in another table than main is not.
+    fileprivate func isDefault(_ family: IPAddress.Family) -> Bool {
+        destination.address.family == family && destination.isEverything && (table ?? 254) == 254
+    }
+}
+
+func randomBytes(_ count: Int) throws(CNIError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    guard getrandom(&bytes, count, 0) == count else { throw CNIError("get random bytes: \(Errno.current.text)") }
+    return bytes
 }

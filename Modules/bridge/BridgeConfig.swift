@@ -11,7 +11,7 @@ struct BridgeConfig {
     /// Whether another address of the bridge gives way to the gateway's.
     let forceAddress: Bool
     let ipMasq: Bool
-    /// MTU of the veth, and of a new bridge; nil for the kernel's.
+    /// MTU of the veth, and the most that the bridge may have; nil for the kernel's.
     let mtu: Int?
     let hairpinMode: Bool
     let promiscMode: Bool
@@ -20,6 +20,10 @@ struct BridgeConfig {
     /// Whether the container's end stays down.
     let disableContainerInterface: Bool
     let portIsolation: Bool
+    /// The port's VLANs.
+    let vlans: PortVLANs
+    /// Whether frames from the container have to have its hardware address as their source.
+    let macSpoofCheck: Bool
     /// The container's hardware address; nil for a random one.
     let mac: MACAddress?
     /// The configuration's DNS settings: they replace those of IPAM where any is set.
@@ -27,7 +31,7 @@ struct BridgeConfig {
     /// Nil for an interface without addresses.
     let ipam: IPAMDelegate?
 
-    /// - Parameter arguments: CNI_ARGS; nil where they don't matter (DEL).
+    /// - Parameter arguments: CNI_ARGS; nil where neither they nor the port's settings matter (DEL, GC): then they may be wrong.
     init(_ config: ConfigReader, arguments: CNIArguments?) throws(CNIError) {
         let name = try config.string("bridge") ?? ""
         bridge = name.isEmpty ? "cni0" : name
@@ -42,10 +46,15 @@ struct BridgeConfig {
         enableDAD = try config.bool("enabledad")
         disableContainerInterface = try config.bool("disableContainerInterface")
         portIsolation = try config.bool("portIsolation")
+        vlans = arguments == nil ? PortVLANs() : try PortVLANs(config)
+        macSpoofCheck = try config.bool("macspoofchk")
         mac = try arguments.map { (arguments) throws(CNIError) in try BridgeConfig.mac(config, arguments) } ?? nil
         dns = try ResultFormat.decodeDNS(config)
         ipam = try IPAMDelegate(config)
     }
+
+    /// The link of the host that has the gateways' addresses: the bridge, or with `vlan` a veth into that VLAN, as the reference names it.
+    var gatewayName: String { vlans.access.map { "\(bridge).\($0)" } ?? bridge }
 
     /// What ADD refuses: settings that contradict each other, and those that this version does not have.
     func validate(_ config: ConfigReader) throws(CNIError) {
@@ -56,11 +65,9 @@ struct BridgeConfig {
         if disableContainerInterface && ipam != nil {
             throw config.invalid("disableContainerInterface", "can't be set together with ipam: the interface could not have addresses")
         }
-        if let vlan = try config.integer("vlan"), vlan != 0 { throw BridgeConfig.unsupported("vlan", "\(vlan)") }
-        if let trunk = try config.array("vlanTrunk"), !trunk.isEmpty {
-            throw BridgeConfig.unsupported("vlanTrunk", JSON.array(trunk).text())
+        if isGateway && gatewayName.utf8.count > 15 {
+            throw config.invalid("bridge", "with vlan the gateway is \(gatewayName), longer than 15 characters: choose a shorter name")
         }
-        if try config.bool("macspoofchk") { throw BridgeConfig.unsupported("macspoofchk", "true") }
         try validateBackend(config)
     }
 

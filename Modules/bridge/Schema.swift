@@ -19,14 +19,27 @@ extension Bridge {
             "enabledad": { "type": "boolean", "default": false, "description": "detect duplicate IPv6 addresses" },
             "disableContainerInterface": { "type": "boolean", "default": false },
             "portIsolation": { "type": "boolean", "default": false },
-            "vlan": { "const": 0 },
-            "vlanTrunk": { "type": "array", "maxItems": 0 },
-            "macspoofchk": { "const": false },
+            "vlan": { "type": "integer", "minimum": 0, "maximum": 4094, "default": 0, "description": "VLAN of the container; 0 is none" },
+            "vlanTrunk": {
+              "type": "array",
+              "description": "VLANs that the container sends and gets with a tag",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "minID": { "$ref": "#/$defs/vlanID" }, "maxID": { "$ref": "#/$defs/vlanID" }, "id": { "$ref": "#/$defs/vlanID" }
+                },
+                "dependentRequired": { "minID": ["maxID"], "maxID": ["minID"] },
+                "anyOf": [{ "required": ["id"] }, { "required": ["minID"] }, { "required": ["maxID"] }]
+              }
+            },
+            "preserveDefaultVlan": { "type": "boolean", "default": false, "description": "stay in the bridge's default VLAN too" },
+            "macspoofchk": { "type": "boolean", "default": false, "description": "drop frames with another source address" },
             "ipam": { "type": "object", "properties": { "type": { "type": "string" } } },
             "dns": { "type": "object" },
             "runtimeConfig": { "type": "object", "properties": { "mac": { "type": "string" } } },
             "args": { "type": "object", "properties": { "cni": { "type": "object", "properties": { "mac": { "type": "string" } } } } }
           },
+          "$defs": { "vlanID": { "type": "integer", "minimum": 1, "maximum": 4094 } },
           "not": { "required": ["hairpinMode", "promiscMode"], "properties": { "hairpinMode": { "const": true }, "promiscMode": { "const": true } } }
         }
         """

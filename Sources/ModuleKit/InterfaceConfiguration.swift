@@ -8,8 +8,10 @@ import Netlink
 ///
 /// What the reference's `ConfigureIface` does, in one message to the kernel for the link and all addresses, and one for the routes.
 public struct InterfaceConfiguration {
-    /// How long duplicate address detection may take.
+    /// How long duplicate address detection may take, in milliseconds.
     private static let detectionLimit = 5_000
+    /// How long the kernel may take to set up IPv6 addresses, in milliseconds.
+    private static let setupLimit = 1_000
 
     private let call: ModuleCall
     private let link: LinkInfo
@@ -48,6 +50,8 @@ public struct InterfaceConfiguration {
             try attempt(
                 try detection.wait(
                     index: link.index, name: link.name, reader: socket, timeoutMilliseconds: InterfaceConfiguration.detectionLimit))
+        } else if hasIPv6 {
+            try awaitSetup(socket)
         }
         if isPointToPoint {
             for ip in result.ips { try addGateway(of: ip, socket) }
@@ -74,6 +78,15 @@ public struct InterfaceConfiguration {
     private func startDetection() throws(CNIError) -> DuplicateAddressDetection? {
         guard detectsDuplicates && hasIPv6 else { return nil }
         return try call.inContainer { () throws(CNIError) in try attempt(try DuplicateAddressDetection()) }
+    }
+
+    /// Waits until the kernel listens to the addresses: the first packet shall not be lost.
+    private func awaitSetup(_ socket: NetlinkSocket) throws(CNIError) {
+        let done = try attempt(
+            try IPv6Setup.wait(
+                index: link.index, reader: socket, inNamespace: call.netnsDescriptor,
+                timeoutMilliseconds: InterfaceConfiguration.setupLimit))
+        if !done { call.log(.warning, "the kernel has not yet set up the IPv6 addresses of \(link.name)") }
     }
 
     /// Kernel parameters of the interface. Those that only announce an address may be missing; those that IPv6 needs may not.

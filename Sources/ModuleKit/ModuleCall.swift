@@ -180,10 +180,10 @@ public final class ModuleCall {
         return true
     }
 
-    /// The comment and value of an element of a set or map of `inet catena`; nil where there is none of this key.
-    public func nftElement(set: String, key: [UInt8]) throws(CNIError) -> (comment: String?, data: [UInt8]?)? {
+    /// The comment and value of an element of a set or map of the table `catena`; nil where there is none of this key.
+    public func nftElement(_ family: NftFamily, set: String, key: [UInt8]) throws(CNIError) -> (comment: String?, data: [UInt8]?)? {
         var element: UnsafePointer<catena_nft_element>?
-        let status = try nft().pointee.element(raw, "inet", NftTable.name, set, key, UInt32(key.count), &element)
+        let status = try nft().pointee.element(raw, family.rawValue, NftTable.name, set, key, UInt32(key.count), &element)
         if status == CATENA_NFT_ABSENT { return nil }
         guard status == 0, let found = element?.pointee else { throw failure() }
         let data = found.data.map { Array(UnsafeBufferPointer(start: $0, count: Int(found.data_length))) }

@@ -3,7 +3,7 @@ import CatenaABI
 import JSON
 import ModuleABI
 
-/// A map of `inet catena` whose elements belong to attachments.
+/// A map, or a set, of the table `catena` whose elements belong to attachments.
 public struct NftMap: Sendable {
     /// One element to add.
     public struct Element: Sendable {
@@ -11,13 +11,13 @@ public struct NftMap: Sendable {
         public let key: String
         /// The key as the kernel has it.
         public let keyBytes: [UInt8]
-        /// The value as nft writes it: "10.1.0.5 . 80", "goto chain".
+        /// The value as nft writes it: "10.1.0.5 . 80", "goto chain"; empty in a set.
         public let value: String
-        /// The value as the kernel has it; nil for a verdict.
+        /// The value as the kernel has it; nil for a verdict, and in a set.
         public let valueBytes: [UInt8]?
 
         /// Makes one of these parts.
-        public init(key: String, keyBytes: [UInt8], value: String, valueBytes: [UInt8]?) {
+        public init(key: String, keyBytes: [UInt8], value: String = "", valueBytes: [UInt8]? = nil) {
             self.key = key
             self.keyBytes = keyBytes
             self.value = value
@@ -28,24 +28,42 @@ public struct NftMap: Sendable {
     /// The name.
     public let name: String
     private let type: String
+    private let family: NftFamily
+    private let kind: String
 
+    /// A map.
+    ///
     /// - Parameter type: "ipv4_addr : verdict".
     public init(_ name: String, type: String) {
         self.name = name
         self.type = type
+        family = .inet
+        kind = "map"
     }
 
-    /// The command that makes the map; no change where it is there.
-    public var add: String { "add map inet catena \(name) { type \(type); }" }
+    /// A set.
+    ///
+    /// - Parameter type: "ifname . ether_addr".
+    public init(set name: String, type: String, _ family: NftFamily) {
+        self.name = name
+        self.type = type
+        self.family = family
+        kind = "set"
+    }
+
+    private var place: String { "\(family.rawValue) catena \(name)" }
+
+    /// The command that makes it; no change where it is there.
+    public var add: String { "add \(kind) \(place) { type \(type); }" }
 
     /// What is there under a key.
     public func present(_ call: ModuleCall, _ key: [UInt8]) throws(CNIError) -> (comment: String?, data: [UInt8]?)? {
-        try call.nftElement(set: name, key: key)
+        try call.nftElement(family, set: name, key: key)
     }
 
     /// The command that adds an element with the attachment's comment.
     public func addCommand(_ element: Element, comment: String) -> String {
-        "add element inet catena \(name) { \(element.key) comment \"\(comment)\" : \(element.value) }"
+        "add element \(place) { \(element.key) comment \"\(comment)\"\(element.value.isEmpty ? "" : " : \(element.value)") }"
     }
 
     /// An element with the attachment's comment, as a change to queue.
@@ -64,15 +82,17 @@ public struct NftMap: Sendable {
     }
 
     /// The command that deletes a key. It fails, and with it the transaction, where there is no such key.
-    public func deleteCommand(key: String) -> String { "delete element inet catena \(name) { \(key) }" }
+    public func deleteCommand(key: String) -> String { "delete element \(place) { \(key) }" }
 
-    /// The keys of all elements whose comment is wanted, as nft writes them. Lists the map: for when the keys are not known.
+    /// The keys of all elements whose comment is wanted, as nft writes them. Lists all: for when the keys are not known.
     public func keys(_ call: ModuleCall, where wanted: (String) -> Bool) throws(CNIError) -> [String] {
-        guard let json = try call.queryNft("list map inet catena \(name)") else { return [] }
+        guard let json = try call.queryNft("list \(kind) \(place)") else { return [] }
         var keys: [String] = []
         for object in json.object?["nftables"]?.array ?? [] {
-            for pair in object.object?["map"]?.object?["elem"]?.array ?? [] {
-                guard let element = pair.array?.first?.object?["elem"]?.object, let comment = element["comment"]?.string, wanted(comment),
+            for item in object.object?[kind]?.object?["elem"]?.array ?? [] {
+                // In a map each is a pair of key and value.
+                guard let element = (item.array?.first ?? item).object?["elem"]?.object, let comment = element["comment"]?.string,
+                    wanted(comment),
                     let value = element["val"], let key = NftMap.key(value)
                 else { continue }
                 keys.append(key)
@@ -81,7 +101,7 @@ public struct NftMap: Sendable {
         return keys
     }
 
-    /// A key of libnftables' JSON as nft writes it; nil for what no map of ours has.
+    /// A key of libnftables' JSON as nft writes it; nil for what none of ours has.
     static func key(_ value: JSON) -> String? {
         switch value {
         case .string(let text): return text

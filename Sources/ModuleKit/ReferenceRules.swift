@@ -2,11 +2,11 @@ import CNI
 import Digest
 import JSON
 
-/// The NAT rules that the reference plugins (containernetworking/plugins) made for an attachment, which our DEL has to remove where a node
+/// The rules that the reference plugins (containernetworking/plugins) made for an attachment, which our DEL has to remove where a node
 /// has changed over to Catena with containers running.
 ///
-/// Both of their backends: iptables as iptables-nft keeps it, in the nftables tables `ip nat` and `ip6 nat`; and nftables, in tables of
-/// their own. Whether there is anything is asked by name, which costs the same whatever else there is; only then are chains listed.
+/// Of NAT both of their backends: iptables as iptables-nft keeps it, in the nftables tables `ip nat` and `ip6 nat`; and nftables, in tables
+/// of their own. Whether there is anything is asked by name, which costs the same whatever else there is; only then are chains listed.
 public enum ReferenceRules {
     private static let families = ["ip", "ip6"]
 
@@ -56,6 +56,23 @@ public enum ReferenceRules {
         }
         try queue(call, commands)
     }
+
+    /// Queues the removal of the attachment's check of source addresses, as their `bridge` makes it.
+    public static func queueRemoveSpoofCheck(_ call: ModuleCall) throws(CNIError) {
+        let attachment = "\(call.containerID)-\(call.interfaceName)"
+        let chain = "cni-br-iface-\(attachment)"
+        // A chain of a name that nft can't be told is left alone.
+        guard isWord(chain), try call.hasNftChain(family: "bridge", table: "nat", chain: chain) else { return }
+        var commands = try rules(call, "bridge", "nat", "PREROUTING")
+            .filter { $0["comment"]?.string == "macspoofchk-\(attachment)" }.compactMap { deletion($0) }
+        // The first one jumps to the second one: this order.
+        for name in [chain, "\(chain)-mac"] where try call.hasNftChain(family: "bridge", table: "nat", chain: name) {
+            commands += removal("bridge", name)
+        }
+        try queue(call, commands)
+    }
+
+    private static func isWord(_ text: String) -> Bool { NftIdentity.encode(text) == text }
 
     private static func queue(_ call: ModuleCall, _ commands: [String]) throws(CNIError) {
         if commands.isEmpty { return }

@@ -10,7 +10,7 @@ public final class DuplicateAddressDetection {
 
     /// Subscribes to changes of IPv6 addresses in the thread's network namespace.
     public init() throws(NetlinkError) {
-        events = try NetlinkSocket.open(group: Int32(RTNLGRP_IPV6_IFADDR.rawValue))
+        events = try NetlinkSocket.open(groups: [RTNLGRP_IPV6_IFADDR])
     }
 
     /// Waits until no address of the link is tentative. Throws EADDRINUSE where one is a duplicate, and ETIMEDOUT.

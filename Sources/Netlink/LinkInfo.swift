@@ -27,6 +27,8 @@ public struct LinkInfo: Sendable {
     public let hairpin: Bool?
     /// A bridge port's isolation; nil where it is no bridge port.
     public let isolated: Bool?
+    /// What a bridge is; nil for another kind.
+    public let bridge: BridgeInfo?
     /// What a tun or tap device is; nil for another kind, and where the kernel does not tell.
     public let tap: TapInfo?
     /// What a macvlan is; nil for another kind.
@@ -60,6 +62,7 @@ public struct LinkInfo: Sendable {
         let info = attributes.nested(Int32(IFLA_LINKINFO))
         kind = info.text(Int32(IFLA_INFO_KIND))
         let data = info.nested(Int32(IFLA_INFO_DATA))
+        bridge = kind == "bridge" ? BridgeInfo(data) : nil
         tap = kind == "tun" ? TapInfo(data) : nil
         macvlan = kind == "macvlan" ? MacvlanInfo(data) : nil
         ipvlan = kind == "ipvlan" ? IpvlanInfo(data) : nil

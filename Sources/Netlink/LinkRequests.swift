@@ -73,8 +73,8 @@ extension NetlinkMessage {
     }
 
     /// struct ifinfomsg: family, padding, device type, index, flags, which of them count.
-    mutating func appendLinkHeader(index: Int32 = 0, set: UInt32 = 0, change: UInt32 = 0) {
-        append(UInt8(AF_UNSPEC))
+    mutating func appendLinkHeader(family: UInt8 = UInt8(AF_UNSPEC), index: Int32 = 0, set: UInt32 = 0, change: UInt32 = 0) {
+        append(family)
         append(UInt8(0))
         append(UInt16(0))
         append(index)
@@ -111,15 +111,6 @@ extension NetlinkSocket {
             if error.errno == .noDevice { return nil }
             throw error
         }
-    }
-
-    /// Makes a bridge that is down. Fails with EEXIST where the name is taken. As `ip link add NAME type bridge`.
-    public func createBridge(name: String, mtu: Int? = nil) throws(NetlinkError) {
-        var message = newLink(up: false)
-        message.attribute(Int32(IFLA_IFNAME), name)
-        if let mtu { message.attribute(Int32(IFLA_MTU), UInt32(clamping: mtu)) }
-        message.linkInfo(kind: "bridge")
-        try request(message, "create bridge \(name)" + (mtu.map { ", mtu \($0)" } ?? ""))
     }
 
     /// Makes a veth pair in one message: the near end up and in its bridge, the far end in its namespace under its final name, down
@@ -166,19 +157,6 @@ extension NetlinkSocket {
         if let promiscuous = change.promiscuous { parts.append("promisc \(promiscuous ? "on" : "off")") }
         if let master = change.master { parts.append("master number \(master)") }
         return parts.joined(separator: ", ")
-    }
-
-    /// Sets a bridge port's hairpin mode and isolation; nil leaves one as it is. As `bridge link set dev NAME hairpin on isolated on`.
-    public func setBridgePort(index: Int32, name: String, hairpin: Bool? = nil, isolated: Bool? = nil) throws(NetlinkError) {
-        var message = NetlinkMessage(link: RTM_NEWLINK, index: index)
-        message.nested(Int32(IFLA_LINKINFO)) { info in
-            info.attribute(Int32(IFLA_INFO_SLAVE_KIND), "bridge")
-            info.nested(Int32(IFLA_INFO_SLAVE_DATA)) { port in
-                if let hairpin { port.attribute(Int32(IFLA_BRPORT_MODE), UInt8(hairpin ? 1 : 0)) }
-                if let isolated { port.attribute(Int32(IFLA_BRPORT_ISOLATED), UInt8(isolated ? 1 : 0)) }
-            }
-        }
-        try request(message, "set bridge port options on \(name)")
     }
 
     /// Deletes a link. False where there is none of this name.

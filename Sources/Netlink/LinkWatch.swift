@@ -9,7 +9,7 @@ public enum LinkWatch {
     /// - Parameter socket: a socket of the thread's own network namespace.
     public static func waitUntilOperational(_ name: String, socket: NetlinkSocket, timeoutMilliseconds: Int) throws(NetlinkError) {
         if try isOperational(name, socket) { return }
-        let events = try NetlinkSocket.open(group: Int32(RTNLGRP_LINK.rawValue))
+        let events = try NetlinkSocket.open(groups: [RTNLGRP_LINK])
         let deadline = Clock.milliseconds + timeoutMilliseconds
         while try !isOperational(name, socket) {
             if !events.waitForEvent(until: deadline) {

@@ -46,17 +46,19 @@ public final class NetlinkSocket {
         return NetlinkSocket(owning: socket)
     }
 
-    /// Opens a socket that gets the messages of a multicast group (RTNLGRP_…), in the thread's network namespace.
-    static func open(group: Int32) throws(NetlinkError) -> NetlinkSocket {
-        let socket = try open()
-        var group = group
-        if setsockopt(socket.descriptor, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, socklen_t(MemoryLayout<Int32>.size)) != 0 {
-            throw NetlinkError(operation: "subscribe to netlink group \(group)", errno: .current)
+    /// Opens a socket that gets the messages of multicast groups (RTNLGRP_…), in a network namespace; nil for the thread's own.
+    static func open(groups: [rtnetlink_groups], inNamespace namespace: Int32? = nil) throws(NetlinkError) -> NetlinkSocket {
+        let socket = if let namespace { try open(inNamespace: namespace) } else { try open() }
+        for group in groups {
+            var number = Int32(group.rawValue)
+            if setsockopt(socket.descriptor, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &number, socklen_t(MemoryLayout<Int32>.size)) != 0 {
+                throw NetlinkError(operation: "subscribe to netlink group \(number)", errno: .current)
+            }
         }
         return socket
     }
 
-    /// Waits for a message of the group and takes all that are there off: only that something happened matters. False when the time
+    /// Waits for a message of the groups and takes all that are there off: only that something happened matters. False when the time
     /// (of ``Clock``) is over.
     func waitForEvent(until deadline: Int) -> Bool {
         var polled = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

@@ -26,7 +26,7 @@ def test_there_is_one_of_each_kind():
     """The field's hello-world, with ports, dual stack, and the single-binary form of each."""
     names = {path.stem for path in FILES}
     assert names >= {"bridge", "bridge-portmap", "dual-stack", "catena-bridge", "catena-bridge-portmap", "catena-dual-stack"}
-    assert names >= {"dummy", "host-device", "ipvlan", "macvlan", "ptp", "tap", "vlan"}
+    assert names >= {"bridge-macspoofchk", "bridge-vlan", "dummy", "host-device", "ipvlan", "macvlan", "ptp", "tap", "vlan"}
 
 
 def test_names_bridges_and_subnets_are_apart():
@@ -37,7 +37,8 @@ def test_names_bridges_and_subnets_are_apart():
         assert len(set(values)) == len(values)
 
 
-@pytest.mark.parametrize("file", BRIDGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("file", [
+    pytest.param(file, id=file.stem, marks=pytest.mark.vm if "vlan" in first(file) else ()) for file in BRIDGES])
 def test_conflist(host, stage, outside, a, b, file):
     """ADD, the way to another container, to the gateway and out, the published port, CHECK, DEL."""
     network = json.loads(file.read_text())

@@ -88,6 +88,30 @@ import Testing
         #expect(link.mtu == 1400 && link.master == 3 && link.isUp && link.isOperational && link.hairpin == true && link.isolated == nil)
     }
 
+    @Test func aRangeOfVLANsIsItsTwoEnds() {
+        var message = NetlinkMessage(type: 1)
+        message.attribute(BridgeVLAN(native: 100))
+        message.attribute(BridgeVLAN(tagged: 200...4094))
+        #expect(
+            message.bytes.dropFirst(16) == [
+                8, 0, 2, 0, 6, 0, 100, 0,  // PVID | UNTAGGED
+                8, 0, 2, 0, 8, 0, 200, 0,  // RANGE_BEGIN
+                8, 0, 2, 0, 16, 0, 0xfe, 0x0f,  // RANGE_END
+            ])
+    }
+
+    @Test func vlansOfAPortAreRead() {
+        func entry(_ bytes: [UInt8]) -> BridgeVLAN? { BridgeVLAN(NetlinkAttributes(bytes[...])) }
+        #expect(entry([8, 0, 1, 0, 6, 0, 100, 0]) == BridgeVLAN(native: 100))
+        #expect(entry([8, 0, 1, 0, 0, 0, 5, 0, 6, 0, 2, 0, 9, 0, 0, 0]) == BridgeVLAN(tagged: 5...9))
+        #expect(entry([]) == nil && entry([8, 0, 1, 0, 0, 0, 5, 0, 6, 0, 2, 0, 4, 0, 0, 0]) == nil)
+    }
+
+    @Test func alikeVLANsThatAdjoinAreOne() {
+        let list = [BridgeVLAN(tagged: 8...9), BridgeVLAN(native: 7), BridgeVLAN(tagged: 2...4), BridgeVLAN(tagged: 3...6)]
+        #expect(BridgeVLAN.normalized(list).map { $0.text } == ["2-6", "7 pvid untagged", "8-9"])
+    }
+
     @Test func aRouteWithSeveralNextHopsIsSeveral() {
         var message = NetlinkMessage(type: UInt16(RTM_NEWROUTE))
         message.appendRouteHeader(family: UInt8(AF_INET6), adding: true)

@@ -51,6 +51,15 @@ import Testing
         #expect(element.key == "10.1.0.5" && element.keyBytes == [10, 1, 0, 5] && element.value == "goto masquerade_10.1.0.0/16")
     }
 
+    @Test func commandsOfASetOfFrames() {
+        let set = NftMap(set: "s", type: "ifname . ether_addr", .bridge)
+        let element = NftMap.Element(key: "\"veth0\" . 02:00:00:00:00:01", keyBytes: [])
+        #expect(set.add == "add set bridge catena s { type ifname . ether_addr; }")
+        #expect(
+            set.addCommand(element, comment: "n/c/i") == #"add element bridge catena s { "veth0" . 02:00:00:00:00:01 comment "n/c/i" }"#)
+        #expect(set.deleteCommand(key: "veth0") == "delete element bridge catena s { veth0 }")
+    }
+
     @Test func keysOfLibnftablesJSON() {
         #expect(NftMap.key(.string("10.1.0.5")) == "10.1.0.5")
         #expect(NftMap.key(.object(.init([("concat", .array([.string("tcp"), .integer(8080)]))]))) == "tcp . 8080")

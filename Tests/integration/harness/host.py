@@ -179,6 +179,7 @@ class Host(Place):
             ip -n outside link set lo up
             ip -n outside link set eth0 up
             until ip -n outside -br link show dev eth0 | grep -q ' UP '; do sleep 0.01; done
+            until ip -br link show dev out0 | grep -q ' UP '; do sleep 0.01; done
         """])
         return outside
 

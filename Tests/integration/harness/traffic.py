@@ -1,4 +1,4 @@
-"""Servers and clients of TCP, UDP and SCTP that run in a namespace, and tell who was reached and from where."""
+"""Servers and clients of TCP, UDP and SCTP that run in a namespace, and tell who was reached and from where; frames from any address."""
 
 import os
 import pathlib
@@ -6,6 +6,7 @@ import socket
 import sys
 
 PEER = pathlib.Path(__file__).with_name("peer.py")
+FRAMES = pathlib.Path(__file__).with_name("frames.py")
 PYTHON = sys.executable
 
 
@@ -54,3 +55,17 @@ def assert_reaches(place, other, *addresses, source=None):
         place.ping(address)
         answer = ask(place, "tcp", address, 80)
         assert answer.name == other.name and (source is None or answer.source == source[number]), (answer.name, answer.source)
+
+
+def hear_frames(place, interface):
+    """Starts to listen for frames of `send_frames`; it listens when this returns. Each line of its output is source address and text."""
+    process = place.start([PYTHON, "-S", "-E", FRAMES, "listen", interface])
+    line = process.stdout.readline()
+    if line != "READY\n":
+        raise AssertionError(f"listener in {place.name}: {line}{process.communicate()[1]}")
+    return process
+
+
+def send_frames(place, interface, source, *texts):
+    """Sends frames from a hardware address to everyone behind an interface."""
+    place.run([PYTHON, "-S", "-E", FRAMES, "send", interface, source, *texts])
