@@ -30,6 +30,11 @@ public struct LinkInfo: Sendable {
     /// What a tun or tap device is; nil for another kind, and where the kernel does not tell.
     public let tap: TapInfo?
 
+    /// How many packets may wait to be sent.
+    public let txQueueLength: Int
+    /// A VRF's routing table; nil for another kind.
+    public let vrfTable: Int?
+
     /// Administratively up.
     public var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
     /// Up and able to carry packets.
@@ -38,6 +43,9 @@ public struct LinkInfo: Sendable {
     public var isLoopback: Bool { flags & UInt32(IFF_LOOPBACK.rawValue) != 0 }
     /// Promiscuous mode as a person set it.
     public var isPromiscuous: Bool { flags & UInt32(IFF_PROMISC.rawValue) != 0 }
+
+    /// Whether a person set it to receive all multicast packets.
+    public var isAllMulticast: Bool { flags & UInt32(IFF_ALLMULTI.rawValue) != 0 }
 
     init(_ reply: NetlinkReply) {
         let attributes = reply.attributes(after: 16)
@@ -54,6 +62,9 @@ public struct LinkInfo: Sendable {
         let info = attributes.nested(Int32(IFLA_LINKINFO))
         kind = info.text(Int32(IFLA_INFO_KIND))
         tap = kind == "tun" ? TapInfo(info.nested(Int32(IFLA_INFO_DATA))) : nil
+        txQueueLength = Int(attributes.number(Int32(IFLA_TXQLEN), as: UInt32.self) ?? 0)
+        let data = info.nested(Int32(IFLA_INFO_DATA))
+        vrfTable = kind == "vrf" ? data.number(Int32(IFLA_VRF_TABLE), as: UInt32.self).map { Int($0) } : nil
         let isPort = info.text(Int32(IFLA_INFO_SLAVE_KIND)) == "bridge"
         let port = info.nested(Int32(IFLA_INFO_SLAVE_DATA))
         hairpin = isPort ? port.number(Int32(IFLA_BRPORT_MODE), as: UInt8.self).map { $0 != 0 } : nil
