@@ -6,6 +6,7 @@ import socket
 import sys
 
 PEER = pathlib.Path(__file__).with_name("peer.py")
+FLOW = pathlib.Path(__file__).with_name("flow.py")
 PYTHON = sys.executable
 
 
@@ -45,3 +46,16 @@ def ask(place, protocol, address, port, *, source=None, timeout=2):
     if done.returncode != 0:
         raise NoAnswer(f"{place.name}: {protocol} {address} {port}: {done.stderr.strip()}")
     return Answer(done.stdout)
+
+
+def bits_per_second(sender, receiver, address, *, seconds=2, skip=0, port=5001):
+    """How fast TCP goes from a place to another, after the first `skip` bytes."""
+    server = receiver.start([PYTHON, "-S", "-E", FLOW, "receive", port])
+    if server.stdout.readline() != "READY\n":
+        raise AssertionError(f"receiver in {receiver.name}: {server.communicate()[1]}")
+    client = sender.start([PYTHON, "-S", "-E", FLOW, "send", address, port, seconds, skip])
+    rate = server.stdout.readline()
+    client.kill()
+    if not rate:
+        raise AssertionError(f"{sender.name} to {receiver.name}: {server.communicate()[1]}{client.communicate()[1]}")
+    return float(rate)
