@@ -10,7 +10,7 @@ DESTDIR  ?=
 CNIBINDIR ?= $(PREFIX)/lib/cni
 PROGDIR   := $(PREFIX)/lib/cni
 
-MODULES  := bridge dummy host-device host-local loopback portmap tap
+MODULES  := bandwidth bridge dummy flannel host-device host-local loopback portmap sbr tap tuning vrf
 WRAPPERS := $(MODULES)
 STAGE    := $(CURDIR)/.build/stage
 

@@ -37,13 +37,18 @@ func layer(_ name: String, _ dependencies: [Target.Dependency], path: String? = 
 
 /// The modules that ship: type name, and the Swift target of its folder under `Modules/`.
 let modules = [
+    (type: "bandwidth", target: "BandwidthModule"),
     (type: "bridge", target: "BridgeModule"),
     (type: "dummy", target: "DummyModule"),
+    (type: "flannel", target: "FlannelModule"),
     (type: "host-device", target: "HostDeviceModule"),
     (type: "host-local", target: "HostLocalModule"),
     (type: "loopback", target: "LoopbackModule"),
     (type: "portmap", target: "PortmapModule"),
+    (type: "sbr", target: "SourceRoutingModule"),
     (type: "tap", target: "TapModule"),
+    (type: "tuning", target: "TuningModule"),
+    (type: "vrf", target: "VRFModule"),
 ]
 
 var products: [Product] = [

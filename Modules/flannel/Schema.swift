@@ -18,11 +18,13 @@ extension Flannel {
                 "name": false,
                 "ipam": false
               },
+              "additionalProperties": true,
               "description": "keys for the delegate"
             },
             "ipam": {
               "type": "object",
               "properties": { "type": { "type": "string", "default": "host-local" }, "routes": { "type": "array" } },
+              "additionalProperties": true,
               "description": "keys for the delegate's ipam; ranges are flannel's"
             },
             "runtimeConfig": { "type": "object", "description": "handed to the delegate" }

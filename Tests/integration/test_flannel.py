@@ -304,5 +304,6 @@ def test_the_delegates_own_code_stays(lab, a, env):
 def test_version(host, stage, a, env):
     """The delegate's result has the version of the network's configuration."""
     for version in ("0.3.1", "0.4.0", "1.0.0"):
-        done = run_plugin(host, harness.PLUGINS / "flannel", "ADD", {"type": "flannel", "name": "net", "cniVersion": version}, cid=f"v{version}", ifname=f"e{version[2]}{version[0]}")
+        config = {"type": "flannel", "name": "net", "cniVersion": version}
+        done = run_plugin(host, harness.PLUGINS / "flannel", "ADD", config, cid=f"id-{version}", ifname=f"v{version}")
         assert done.result["cniVersion"] == version, done
