@@ -1,11 +1,9 @@
 """sbr: what comes from an interface's addresses leaves by that interface, by rules and tables that CHECK sees and DEL takes away."""
 
-import threading
-
 import pytest
 
 import harness
-from harness import CNIFailure, Runtime, bridge, conflist, host_local
+from harness import CNIFailure, Runtime, add_at_once, bridge, conflist, host_local
 
 
 def sbr(**keys):
@@ -184,34 +182,15 @@ def test_tables_run_past_the_kernels_own(wrappers, a):
 def test_many_at_once(wrappers, host, a):
     """Interfaces that are added to a container at the same time get tables of their own."""
     networks = [conflist(bridge(bridge=f"br{n}", isGateway=True, ipam=host_local(f"10.{n}.0.0/24")), sbr(), name=f"n{n}") for n in range(10, 16)]
-    failures = []
-
-    def add(number, network):
-        try:
-            Runtime(host, "wrappers").add(network, a, ifname=f"net{number}")
-        except BaseException as failure:
-            failures.append(failure)
-
-    threads = [threading.Thread(target=add, args=pair) for pair in enumerate(networks)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    add_at_once(a, *((Runtime(host, "wrappers"), network, f"net{number}") for number, network in enumerate(networks)))
     assert sorted(table for _, table in rules(a)) == [str(number) for number in range(100, 106)]
 
 
 def test_with_the_reference_at_once(wrappers, host, a):
     """The lock is the one that the reference takes: both may work on one container."""
-    ours, theirs = second(subnets=("10.2.0.0/24",)), {**second(subnets=("10.3.0.0/24",), name="three")}
-    theirs["plugins"][0] = {**theirs["plugins"][0], "bridge": "br3"}
-    reference = Runtime(host, "reference")
-    threads = [threading.Thread(target=runtime.add, args=(network, a), kwargs={"ifname": name})
-               for runtime, network, name in ((wrappers, ours, "net1"), (reference, theirs, "net2"))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    ours, theirs = second(subnets=("10.2.0.0/24",)), second(subnets=("10.3.0.0/24",), routes=(), name="three")
+    theirs["plugins"][0]["bridge"] = "br3"
+    add_at_once(a, (wrappers, ours, "net1"), (Runtime(host, "reference"), theirs, "net2"))
     assert sorted(table for _, table in rules(a)) == ["100", "101"]
 
 

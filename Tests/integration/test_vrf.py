@@ -1,11 +1,9 @@
 """vrf: the container's interface in a VRF, with its addresses and routes. What needs a kernel with VRFs runs on the second one."""
 
-import threading
-
 import pytest
 
 import harness
-from harness import CNIFailure, Runtime, ask, bridge, conflist, host_local, run_plugin, serve
+from harness import CNIFailure, Runtime, add_at_once, ask, bridge, conflist, host_local, run_plugin, serve
 
 vm = pytest.mark.vm
 
@@ -166,20 +164,8 @@ def test_free_tables(wrappers, a, taken, expected):
 def test_many_at_once(wrappers, host, a):
     """ADDs at the same time make one VRF a name, each with a table of its own."""
     networks = [network(name=f"n{n}", bridge_name=f"br{n}", subnets=(f"10.{n}.0.0/24",), routes=(), vrfname=f"vrf{n % 2}") for n in range(4)]
-    failures = []
-
-    def add(number, wanted):
-        try:
-            Runtime(host, "wrappers").add(wanted, a, ifname=f"net{number}")
-        except BaseException as failure:
-            failures.append(failure)
-
-    threads = [threading.Thread(target=add, args=pair) for pair in enumerate(networks)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == [] and {table(a, "vrf0"), table(a, "vrf1")} == {1, 2}
+    add_at_once(a, *((Runtime(host, "wrappers"), wanted, f"net{number}") for number, wanted in enumerate(networks)))
+    assert {table(a, "vrf0"), table(a, "vrf1")} == {1, 2}
 
 
 # Errors

@@ -13,7 +13,7 @@ PLUGINS = STAGE / "lib" / "cni"
 MODULES = STAGE / "lib" / "catena" / "modules"
 INCLUDE = STAGE / "include"
 
-from .cni import CNIFailure, ExecResult, Runtime, run_plugin  # noqa: E402
+from .cni import CNIFailure, ExecResult, Runtime, add_at_once, run_plugin  # noqa: E402
 from .configs import bridge, conflist, host_local, portmap  # noqa: E402
 from .host import Container, Host, Snapshot, assert_check_finds, assert_del_leaves_nothing, assert_detached  # noqa: E402
 from .lab import LOG, Lab  # noqa: E402
