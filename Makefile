@@ -10,7 +10,7 @@ DESTDIR  ?=
 CNIBINDIR ?= $(PREFIX)/lib/cni
 PROGDIR   := $(PREFIX)/lib/cni
 
-MODULES  := bridge dummy host-device host-local ipvlan loopback macvlan portmap ptp tap vlan
+MODULES  := bandwidth bridge dummy flannel host-device host-local ipvlan loopback macvlan portmap ptp sbr tap tuning vlan vrf
 WRAPPERS := $(MODULES)
 STAGE    := $(CURDIR)/.build/stage
 

@@ -37,8 +37,10 @@ func layer(_ name: String, _ dependencies: [Target.Dependency], path: String? = 
 
 /// The modules that ship: type name, and the Swift target of its folder under `Modules/`.
 let modules = [
+    (type: "bandwidth", target: "BandwidthModule"),
     (type: "bridge", target: "BridgeModule"),
     (type: "dummy", target: "DummyModule"),
+    (type: "flannel", target: "FlannelModule"),
     (type: "host-device", target: "HostDeviceModule"),
     (type: "host-local", target: "HostLocalModule"),
     (type: "ipvlan", target: "IpvlanModule"),
@@ -46,8 +48,11 @@ let modules = [
     (type: "macvlan", target: "MacvlanModule"),
     (type: "portmap", target: "PortmapModule"),
     (type: "ptp", target: "PtpModule"),
+    (type: "sbr", target: "SourceRoutingModule"),
     (type: "tap", target: "TapModule"),
+    (type: "tuning", target: "TuningModule"),
     (type: "vlan", target: "VlanModule"),
+    (type: "vrf", target: "VRFModule"),
 ]
 
 var products: [Product] = [

@@ -130,15 +130,14 @@ public struct CNIResult: Equatable, Sendable {
     }
 
     /// All addresses that `interface` has in the container, in the result's order.
-    public func containerAddresses(on interface: String) -> [IPNetwork] {
-        var found: [IPNetwork] = []
-        for ip in ips {
-            if let index = ip.interface, interfaces.indices.contains(index) {
-                let owner = interfaces[index]
-                if owner.name != interface || (owner.sandbox ?? "").isEmpty { continue }
-            }
-            found.append(ip.address)
+    public func containerAddresses(on interface: String) -> [IPNetwork] { containerIPs(on: interface).map { $0.address } }
+
+    /// The addresses that `interface` has in the container, with their gateways.
+    public func containerIPs(on interface: String) -> [IP] {
+        ips.filter { ip in
+            guard let index = ip.interface, interfaces.indices.contains(index) else { return true }
+            let owner = interfaces[index]
+            return owner.name == interface && !(owner.sandbox ?? "").isEmpty
         }
-        return found
     }
 }

@@ -18,6 +18,8 @@ public struct Errno: Error, RawRepresentable, Equatable, Sendable {
 
     /// EPERM.
     public static let permission = Errno(rawValue: EPERM)
+    /// ESRCH: also what a route that is not there is.
+    public static let noProcess = Errno(rawValue: ESRCH)
     /// ENOENT.
     public static let noEntry = Errno(rawValue: ENOENT)
     /// EINTR.

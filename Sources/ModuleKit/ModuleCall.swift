@@ -92,16 +92,20 @@ public final class ModuleCall {
     /// Writes a line to the host's log.
     public func log(_ level: LogLevel, _ message: String) { host.pointee.log(raw, level.rawValue, message) }
 
-    /// Runs ADD of an IPAM plugin, module or executable, with this plugin's configuration. When it fails, the host has run its DEL.
-    public func delegateAdd(_ type: String) throws(CNIError) -> CNIResult {
+    /// Runs ADD of another plugin, module or executable. When it fails, the host has run its DEL.
+    ///
+    /// - Parameter config: the configuration it gets; nil for this plugin's own, which is what IPAM plugins expect.
+    public func delegateAdd(_ type: String, config: JSONObject? = nil) throws(CNIError) -> CNIResult {
         var result: UnsafePointer<catena_result>?
-        guard host.pointee.delegate(raw, type, UInt32(CATENA_ADD), nil, &result) == 0 else { throw failure() }
+        let text = config.map { JSON.object($0).text() }
+        guard host.pointee.delegate(raw, type, UInt32(CATENA_ADD), text, &result) == 0 else { throw failure() }
         return try ModuleCall.read(result) ?? CNIResult()
     }
 
-    /// Runs another operation than ADD of an IPAM plugin.
-    public func delegate(_ type: String, _ operation: Operation) throws(CNIError) {
-        guard host.pointee.delegate(raw, type, operation.rawValue, nil, nil) == 0 else { throw failure() }
+    /// Runs another operation than ADD of another plugin.
+    public func delegate(_ type: String, _ operation: Operation, config: JSONObject? = nil) throws(CNIError) {
+        let text = config.map { JSON.object($0).text() }
+        guard host.pointee.delegate(raw, type, operation.rawValue, text, nil) == 0 else { throw failure() }
     }
 
     /// The netlink socket of the host's namespace.

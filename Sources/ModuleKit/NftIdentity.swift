@@ -18,7 +18,7 @@ public enum NftIdentity {
     }
 
     /// What the comments of a network begin with.
-    static func prefix(_ network: String) -> String { encode(network) + "/" }
+    public static func prefix(_ network: String) -> String { encode(network) + "/" }
 
     /// The encoded text.
     static func encode(_ text: String) -> String {

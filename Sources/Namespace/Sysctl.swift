@@ -6,6 +6,9 @@ public enum Sysctl {
     /// The file of a parameter. Its name is given in parts, since an interface's name may hold dots: ["net", "ipv4", "conf", "eth0.5", "arp_notify"].
     public static func path(_ parts: [String]) -> String { "/proc/sys/" + parts.joined(separator: "/") }
 
+    /// Whether this kernel, and namespace, have the parameter.
+    public static func exists(_ parts: [String]) -> Bool { File.exists(path(parts)) }
+
     /// The value, without the newline at its end.
     public static func read(_ parts: [String]) throws(CNIError) -> String {
         do throws(Errno) {

@@ -18,6 +18,9 @@ public struct AddressInfo: Sendable {
     /// Duplicate address detection found the address in use.
     public var isDuplicate: Bool { flags & UInt32(IFA_F_DADFAILED) != 0 }
 
+    /// It went without duplicate address detection.
+    public var isWithoutDAD: Bool { flags & UInt32(IFA_F_NODAD) != 0 }
+
     /// Nil where the message holds no address.
     init?(_ reply: NetlinkReply) {
         let attributes = reply.attributes(after: 8)

@@ -38,6 +38,11 @@ public struct LinkInfo: Sendable {
     /// What a VLAN link is; nil for another kind.
     public let vlan: VlanInfo?
 
+    /// How many packets may wait to be sent.
+    public let txQueueLength: Int
+    /// A VRF's routing table; nil for another kind.
+    public let vrfTable: Int?
+
     /// Administratively up.
     public var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
     /// Up and able to carry packets.
@@ -46,6 +51,9 @@ public struct LinkInfo: Sendable {
     public var isLoopback: Bool { flags & UInt32(IFF_LOOPBACK.rawValue) != 0 }
     /// Promiscuous mode as a person set it.
     public var isPromiscuous: Bool { flags & UInt32(IFF_PROMISC.rawValue) != 0 }
+
+    /// Whether a person set it to receive all multicast packets.
+    public var isAllMulticast: Bool { flags & UInt32(IFF_ALLMULTI.rawValue) != 0 }
 
     init(_ reply: NetlinkReply) {
         let attributes = reply.attributes(after: 16)
@@ -61,12 +69,14 @@ public struct LinkInfo: Sendable {
         operState = attributes.number(Int32(IFLA_OPERSTATE), as: UInt8.self) ?? 0
         let info = attributes.nested(Int32(IFLA_LINKINFO))
         kind = info.text(Int32(IFLA_INFO_KIND))
+        txQueueLength = Int(attributes.number(Int32(IFLA_TXQLEN), as: UInt32.self) ?? 0)
         let data = info.nested(Int32(IFLA_INFO_DATA))
         bridge = kind == "bridge" ? BridgeInfo(data) : nil
         tap = kind == "tun" ? TapInfo(data) : nil
         macvlan = kind == "macvlan" ? MacvlanInfo(data) : nil
         ipvlan = kind == "ipvlan" ? IpvlanInfo(data) : nil
         vlan = kind == "vlan" ? VlanInfo(data) : nil
+        vrfTable = kind == "vrf" ? data.number(Int32(IFLA_VRF_TABLE), as: UInt32.self).map { Int($0) } : nil
         let isPort = info.text(Int32(IFLA_INFO_SLAVE_KIND)) == "bridge"
         let port = info.nested(Int32(IFLA_INFO_SLAVE_DATA))
         hairpin = isPort ? port.number(Int32(IFLA_BRPORT_MODE), as: UInt8.self).map { $0 != 0 } : nil

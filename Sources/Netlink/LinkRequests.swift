@@ -40,16 +40,28 @@ public struct LinkChange: Sendable {
     public var promiscuous: Bool?
     /// MTU in bytes.
     public var mtu: Int?
-    /// The index of the bridge that it becomes a port of.
+    /// The index of the bridge or VRF that it becomes a port of; 0 for none.
     public var master: Int32?
+    /// Whether it receives all multicast packets.
+    public var allMulticast: Bool?
+    /// How many packets may wait to be sent.
+    public var txQueueLength: Int?
+    /// Its alias, a text for people and programs.
+    public var alias: String?
 
     /// A change of these, and nothing else.
-    public init(up: Bool? = nil, mac: MACAddress? = nil, promiscuous: Bool? = nil, mtu: Int? = nil, master: Int32? = nil) {
+    public init(
+        up: Bool? = nil, mac: MACAddress? = nil, promiscuous: Bool? = nil, mtu: Int? = nil, master: Int32? = nil,
+        allMulticast: Bool? = nil, txQueueLength: Int? = nil, alias: String? = nil
+    ) {
         self.up = up
         self.mac = mac
         self.promiscuous = promiscuous
         self.mtu = mtu
         self.master = master
+        self.allMulticast = allMulticast
+        self.txQueueLength = txQueueLength
+        self.alias = alias
     }
 }
 
@@ -142,10 +154,13 @@ extension NetlinkSocket {
     public func setLink(index: Int32, name: String, _ change: LinkChange) throws(NetlinkError) {
         let description = NetlinkSocket.describe(change)
         if description.isEmpty { return }
-        var message = NetlinkMessage(changing: index, flags: [(IFF_UP, change.up), (IFF_PROMISC, change.promiscuous)])
+        var message = NetlinkMessage(
+            changing: index, flags: [(IFF_UP, change.up), (IFF_PROMISC, change.promiscuous), (IFF_ALLMULTI, change.allMulticast)])
         if let mtu = change.mtu { message.attribute(Int32(IFLA_MTU), UInt32(clamping: mtu)) }
         if let mac = change.mac { message.attribute(Int32(IFLA_ADDRESS), bytes: mac.bytes) }
         if let master = change.master { message.attribute(Int32(IFLA_MASTER), master) }
+        if let length = change.txQueueLength { message.attribute(Int32(IFLA_TXQLEN), UInt32(clamping: length)) }
+        if let alias = change.alias { message.attribute(Int32(IFLA_IFALIAS), alias) }
         try request(message, "set \(description) on \(name)")
     }
 
@@ -155,7 +170,10 @@ extension NetlinkSocket {
         if let mtu = change.mtu { parts.append("mtu \(mtu)") }
         if let mac = change.mac { parts.append("address \(mac.text)") }
         if let promiscuous = change.promiscuous { parts.append("promisc \(promiscuous ? "on" : "off")") }
-        if let master = change.master { parts.append("master number \(master)") }
+        if let master = change.master { parts.append(master == 0 ? "nomaster" : "master number \(master)") }
+        if let allMulticast = change.allMulticast { parts.append("allmulticast \(allMulticast ? "on" : "off")") }
+        if let length = change.txQueueLength { parts.append("txqueuelen \(length)") }
+        if let alias = change.alias { parts.append("alias \(alias)") }
         return parts.joined(separator: ", ")
     }
 

@@ -61,6 +61,10 @@ public struct RouteInfo: Sendable {
     public let source: IPAddress?
     /// The kind, RTN_…: 1 is unicast, 2 local.
     public let type: UInt8
+    /// Who made it, RTPROT_…: 2 is the kernel, which does for an address; 9 a router's advertisement.
+    public let origin: UInt8
+    /// Whether the gateway counts as on the link whatever routes say.
+    public let hasOnLinkGateway: Bool
 
     /// The routes of a message: one for each next hop, since the kernel joins IPv6 routes to one destination into one with several. Empty
     /// for another family than IPv4 and IPv6.
@@ -105,6 +109,8 @@ public struct RouteInfo: Sendable {
         table = Int(attributes.number(Int32(RTA_TABLE.rawValue), as: UInt32.self) ?? UInt32(reply.number(at: 4, as: UInt8.self)))
         scope = Int(reply.number(at: 6, as: UInt8.self))
         type = reply.number(at: 7, as: UInt8.self)
+        origin = reply.number(at: 5, as: UInt8.self)
+        hasOnLinkGateway = reply.number(at: 8, as: UInt32.self) & UInt32(RTNH_F_ONLINK) != 0
         priority = Int(attributes.number(Int32(RTA_PRIORITY.rawValue), as: UInt32.self) ?? 0)
     }
 }
@@ -119,11 +125,20 @@ extension NetlinkSocket {
 
     /// The routes of a family over a link, of all tables; without a link, over all.
     public func routes(_ family: IPAddress.Family, link: Int32? = nil) throws(NetlinkError) -> [RouteInfo] {
+        try routeReplies(family, link: link).flatMap { RouteInfo.list($0) }.filter { link == nil || $0.link == link }
+    }
+
+    /// The addresses that a table has local routes for over a link: those that the link has.
+    func localRoutes(_ family: IPAddress.Family, link: Int32, table: Int) throws(NetlinkError) -> [IPAddress] {
+        try routes(family, link: link).filter { $0.type == UInt8(RTN_LOCAL) && $0.table == table }.map { $0.destination.address }
+    }
+
+    /// The kernel's list of routes: of all links, or of one, where some of another may be among them.
+    func routeReplies(_ family: IPAddress.Family, link: Int32?) throws(NetlinkError) -> [NetlinkReply] {
         var message = NetlinkMessage(type: UInt16(RTM_GETROUTE), flags: NLM_F_DUMP)
         message.appendRouteHeader(family: family.number)
         if let link { message.attribute(Int32(RTA_OIF.rawValue), link) }
-        let replies = try request(message, "list routes" + (link.map { " of link number \($0)" } ?? ""))
-        return replies.flatMap { RouteInfo.list($0) }.filter { link == nil || $0.link == link }
+        return try request(message, "list routes" + (link.map { " of link number \($0)" } ?? ""))
     }
 
     /// The route that the kernel would take to an address; nil where there is none. As `ip route get ADDRESS`.

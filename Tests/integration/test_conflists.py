@@ -5,7 +5,7 @@ import json
 import pytest
 
 import harness
-from harness import Runtime, ask, serve
+from harness import Runtime, ask, bits_per_second, serve
 
 pytestmark = pytest.mark.both_kernels
 
@@ -19,6 +19,9 @@ def first(file):
 
 
 BRIDGES = [file for file in FILES if first(file)["type"] == "bridge"]
+# What is attached for traffic to it and from it; others are tried below.
+REACHABLE = [file for file in BRIDGES if not any(f'"{type}"' in file.read_text() for type in ("vrf", "sbr"))]
+LIMITS = {"ingressRate": 20_000_000, "ingressBurst": 2_000_000, "egressRate": 8_000_000, "egressBurst": 1_000_000}
 PORT = [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]
 
 
@@ -27,18 +30,19 @@ def test_there_is_one_of_each_kind():
     names = {path.stem for path in FILES}
     assert names >= {"bridge", "bridge-portmap", "dual-stack", "catena-bridge", "catena-bridge-portmap", "catena-dual-stack"}
     assert names >= {"bridge-macspoofchk", "bridge-vlan", "dummy", "host-device", "ipvlan", "macvlan", "ptp", "tap", "vlan"}
+    assert names >= {"bridge-limits", "catena-bridge-limits", "bridge-vrf", "bridge-sbr", "macvlan-sbr", "flannel", "catena-flannel"}
 
 
 def test_names_bridges_and_subnets_are_apart():
     """They can be used side by side."""
     networks = [json.loads(path.read_text()) for path in FILES]
-    subnets = [range["subnet"] for file in FILES for set in first(file)["ipam"]["ranges"] for range in set]
+    subnets = [range["subnet"] for file in FILES for set in first(file).get("ipam", {}).get("ranges", []) for range in set]
     for values in ([n["name"] for n in networks], [first(file)["bridge"] for file in BRIDGES], subnets):
         assert len(set(values)) == len(values)
 
 
 @pytest.mark.parametrize("file", [
-    pytest.param(file, id=file.stem, marks=pytest.mark.vm if "vlan" in first(file) else ()) for file in BRIDGES])
+    pytest.param(file, id=file.stem, marks=pytest.mark.vm if "vlan" in first(file) else ()) for file in REACHABLE])
 def test_conflist(host, stage, outside, a, b, file):
     """ADD, the way to another container, to the gateway and out, the published port, CHECK, DEL."""
     network = json.loads(file.read_text())
@@ -65,6 +69,94 @@ def test_conflist(host, stage, outside, a, b, file):
 def load(name):
     """The network of a file."""
     return json.loads((harness.REPO / "conflists" / f"{name}.conflist").read_text())
+
+
+@pytest.mark.parametrize("name", ["bridge-limits", "catena-bridge-limits"])
+def test_limits(host, stage, a, name):
+    """Bandwidth, kernel parameters and the address that the runtime wants; nothing of it is left."""
+    network, runtime = load(name), Runtime(host, "plain")
+    result = runtime.add(network, a, capabilities={"portMappings": PORT, "bandwidth": LIMITS, "mac": "02:00:00:00:00:01"})
+    assert a.link("eth0")["address"] == "02:00:00:00:00:01" and a.sysctl("core/somaxconn") == "1024"
+    for index, ip in enumerate(result["ips"]):
+        address = ip["address"].split("/")[0]
+        # How exactly, test_bandwidth.py tells.
+        assert 10_000_000 < bits_per_second(host, a, address, skip=500_000, seconds=1, port=5001 + 2 * index) < 22_000_000
+        assert 4_000_000 < bits_per_second(a, host, ip["gateway"], skip=250_000, seconds=1, port=5002 + 2 * index) < 8_800_000
+    runtime.check(network, a)
+    runtime.delete(network, a)
+    assert [link for link in host.ip("link") if link["ifname"].startswith(("bwp", "veth"))] == [] and host.files("/run/cni/tuning") == {}
+
+
+@pytest.mark.vm
+def test_vrf(host, stage, a, outside):
+    """The way out leads by the VRF, in both families."""
+    network, runtime = load("bridge-vrf"), Runtime(host, "plain")
+    runtime.add(network, a)
+    for address in ("192.0.2.2", "2001:db8::2"):
+        a.run(["ping", "-n", "-c", "1", "-W", "2", "-I", "blue", address])
+    runtime.check(network, a)
+    runtime.delete(network, a)
+    assert a.link("eth0") is None and a.link("blue") is None
+
+
+def leaves_by(container, source, target):
+    """The interface by which packets from a source leave."""
+    return container.ip("route", "get", target, "from", source)[0]["dev"]
+
+
+def test_bridge_sbr(host, stage, a, outside):
+    """A container with two networks answers in the one that it was asked in."""
+    runtime = Runtime(host, "plain")
+    one, two = load("dual-stack"), load("bridge-sbr")
+    mine, theirs = runtime.add(one, a), runtime.add(two, a, ifname="net1")
+    for line in ("-4 route add 10.113.0.0/16 via 192.0.2.1", "-6 route add fd00:113::/64 via 2001:db8::1"):
+        outside.run(["ip", *line.split()])
+    for first, second, target in zip(mine["ips"], theirs["ips"], ("192.0.2.2", "2001:db8::2")):
+        assert leaves_by(a, first["address"].split("/")[0], target) == "eth0"
+        assert leaves_by(a, second["address"].split("/")[0], target) == "net1"
+        outside.ping(second["address"].split("/")[0])
+    for network, name in ((two, "net1"), (one, "eth0")):
+        runtime.check(network, a, ifname=name)
+        runtime.delete(network, a, ifname=name)
+    assert [rule for rule in a.ip("rule") if rule["src"] != "all"] == []
+
+
+def test_macvlan_sbr(host, stage, a):
+    """A second network, the host's own, with a router there; the default route stays the first one's."""
+    if not (harness.PLUGINS / "macvlan").exists():
+        pytest.skip("there is no module macvlan yet")
+    router = host.add_netns("router")
+    host.run(["sh", "-ec", "ip link add ens6 type veth peer name lan0 netns router; ip link set ens6 up"])
+    router.run(["sh", "-ec", "echo 0 >/proc/sys/net/ipv6/conf/lan0/accept_dad; ip addr add 10.114.0.1/16 dev lan0; "
+                "ip addr add fd00:114::1/64 dev lan0 nodad; ip addr add 198.51.100.1/32 dev lan0; ip link set lan0 up"])
+    runtime = Runtime(host, "plain")
+    one, two = load("dual-stack"), load("macvlan-sbr")
+    mine, theirs = runtime.add(one, a), runtime.add(two, a, ifname="net1")
+    router.await_up("lan0")
+    address = theirs["ips"][0]["address"].split("/")[0]
+    assert leaves_by(a, mine["ips"][0]["address"].split("/")[0], "198.51.100.1") == "eth0"
+    a.run(["ping", "-n", "-c", "1", "-W", "2", "-I", address, "198.51.100.1"])
+    runtime.check(two, a, ifname="net1")
+    runtime.delete(two, a, ifname="net1")
+    runtime.check(one, a)
+
+
+@pytest.mark.parametrize("name", ["flannel", "catena-flannel"])
+def test_flannel(host, stage, outside, a, b, name):
+    """With what flanneld writes: the node's addresses, the way to another pod and out, the published port."""
+    host.write("/run/flannel/subnet.env", "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.7.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=false\n")
+    network, runtime = load(name), Runtime(host, "plain")
+    runtime.add(network, a, capabilities={"portMappings": PORT})
+    runtime.add(network, b)
+    for address in ("10.244.7.1", "10.244.7.3", "192.0.2.2"):
+        a.ping(address)
+    serve(a, "tcp", 80)
+    assert ask(outside, "tcp", "192.0.2.1", 8080).name == "a"
+    for container in (a, b):
+        runtime.check(network, container)
+        runtime.delete(network, container)
+    assert a.link("eth0") is None and "elements" not in host.out(["nft", "list", "ruleset"])
+    assert host.reservations(network["name"]) == [] and host.files("/var/lib/cni/flannel") == {}
 
 
 @pytest.mark.vm
@@ -158,5 +250,5 @@ def test_tap(host, stage, a):
 
 def test_they_are_valid(host, stage):
     """catenactl finds nothing wrong with them."""
-    done = host.run([stage / "bin" / "catenactl", "validate", *FILES], env={"CNI_PATH": harness.PLUGINS})
+    done = host.run([stage / "bin" / "catenactl", "validate", *FILES], env={"CNI_PATH": f"{harness.PLUGINS}:{harness.REFERENCE}"})
     assert done.stdout.splitlines() == [f"{path}: ok" for path in FILES]

@@ -13,9 +13,10 @@ PLUGINS = STAGE / "lib" / "cni"
 MODULES = STAGE / "lib" / "catena" / "modules"
 INCLUDE = STAGE / "include"
 
-from .cni import CNIFailure, ExecResult, Runtime, run_plugin  # noqa: E402
+from .cni import CNIFailure, ExecResult, Runtime, add_at_once, run_plugin  # noqa: E402
 from .configs import bridge, conflist, host_local, portmap  # noqa: E402
 from .host import (  # noqa: E402
     Container, Host, Snapshot, assert_check_finds, assert_del_leaves_nothing, assert_detached, assert_failure_leaves_nothing)
 from .lab import LOG, Lab  # noqa: E402
-from .traffic import Answer, NoAnswer, ask, assert_reaches, has_sctp, hear_frames, send_frames, serve  # noqa: E402
+from .traffic import (  # noqa: E402
+    Answer, NoAnswer, ask, assert_reaches, bits_per_second, has_sctp, hear_frames, send_frames, serve)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import threading
 import time
 
 from . import PLUGINS, REFERENCE
@@ -174,6 +175,25 @@ class Runtime:
         if command != "ADD":
             assert outcome.stdout == "", f"{command} has to print nothing: {outcome}"
         return outcome
+
+
+def add_at_once(container, *attachments):
+    """ADD of several (runtime, network, interface name) to a container at the same time. Raises what went wrong first."""
+    failures = []
+
+    def add(runtime, network, ifname):
+        try:
+            runtime.add(network, container, ifname=ifname)
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=add, args=attachment) for attachment in attachments]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 class Attachment:

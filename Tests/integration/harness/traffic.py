@@ -7,6 +7,7 @@ import sys
 
 PEER = pathlib.Path(__file__).with_name("peer.py")
 FRAMES = pathlib.Path(__file__).with_name("frames.py")
+FLOW = pathlib.Path(__file__).with_name("flow.py")
 PYTHON = sys.executable
 
 
@@ -69,3 +70,16 @@ def hear_frames(place, interface):
 def send_frames(place, interface, source, *texts):
     """Sends frames from a hardware address to everyone behind an interface."""
     place.run([PYTHON, "-S", "-E", FRAMES, "send", interface, source, *texts])
+
+
+def bits_per_second(sender, receiver, address, *, seconds=2, skip=0, port=5001):
+    """How fast TCP goes from a place to another, after the first `skip` bytes."""
+    server = receiver.start([PYTHON, "-S", "-E", FLOW, "receive", port])
+    if server.stdout.readline() != "READY\n":
+        raise AssertionError(f"receiver in {receiver.name}: {server.communicate()[1]}")
+    client = sender.start([PYTHON, "-S", "-E", FLOW, "send", address, port, seconds, skip])
+    rate = server.stdout.readline()
+    client.kill()
+    if not rate:
+        raise AssertionError(f"{sender.name} to {receiver.name}: {server.communicate()[1]}{client.communicate()[1]}")
+    return float(rate)
