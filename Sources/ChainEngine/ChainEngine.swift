@@ -364,6 +364,7 @@ public final class ChainEngine {
         if let version = CNIVersion(invocation.cniVersion), version < operation.since { return nil }
         guard let function = module.function(operation) else { return nil }
         let status = try hostTable.callAndReturn(function, invocation)
+        try checkOutput(invocation)
         if status != CATENA_OK {
             throw invocation.failure ?? CNIError("\(operation.command) failed with \(status) and without a reason")
         }
@@ -371,6 +372,15 @@ public final class ChainEngine {
         // A module states a result as structs, which have no place for more.
         if let extra = invocation.previous?.extra { invocation.result?.extra = extra }
         return invocation.result ?? invocation.previous
+    }
+
+    /// Standard output is for the result. A DEL or GC that has written to it has still done its work, and is not to be repeated for that.
+    private func checkOutput(_ invocation: ModuleInvocation) throws(CNIError) {
+        guard let misuse = progress?.output?.misuse() else { return }
+        let error = CNIError(
+            "\(invocation.operation.command) \(misuse)", details: "a fault of the module's: it says something by host->log only")
+        if invocation.operation != .del && invocation.operation != .gc { throw error }
+        log.write(.warning, invocation.call.request.fields + [LogField("plugin", invocation.plugin.type)], error.text)
     }
 
     // MARK: Services for modules

@@ -67,7 +67,7 @@ public struct ModuleDirectories: Sendable {
         } catch {
             throw CNIError(
                 "module \(type): \(path) is refused: \(error.place) \(error.reason)",
-                details: "a module, its directory and all directories and links on the way must belong to root and be writable by no one else")
+                details: "a module and all directories and links on the way to it must belong to root and be writable by no one else")
         }
     }
 

@@ -51,7 +51,8 @@ public final class SharedObject {
     private func offset(of address: Int) -> Int? {
         for segment in segments where segment.p_type == UInt32(PT_LOAD) {
             let start = Int(clamping: segment.p_vaddr)
-            if address >= start && address - start < Int(clamping: segment.p_filesz) { return address - start + Int(clamping: segment.p_offset) }
+            if address < start || address - start >= Int(clamping: segment.p_filesz) { continue }
+            return address - start + Int(clamping: segment.p_offset)
         }
         return nil
     }
@@ -102,8 +103,8 @@ public final class SharedObject {
         return SharedObject.list(table, of: Elf64_Sym.self).compactMap { symbol in
             let binding = Int32(symbol.st_info >> 4)
             let visibility = Int32(symbol.st_other & 3)
-            guard symbol.st_shndx != 0, binding == STB_GLOBAL || binding == STB_WEAK, visibility == STV_DEFAULT || visibility == STV_PROTECTED,
-                Int(symbol.st_name) < texts.count
+            guard symbol.st_shndx != 0, binding == STB_GLOBAL || binding == STB_WEAK,
+                visibility == STV_DEFAULT || visibility == STV_PROTECTED, Int(symbol.st_name) < texts.count
             else { return nil }
             return String(decoding: texts[Int(symbol.st_name)...].prefix { $0 != 0 }, as: UTF8.self)
         }

@@ -15,7 +15,7 @@ public enum ChildProcess {
     /// The most bytes that an answer can have: a longer one counts as none.
     public static let answerLimit = ChildProgress.answerLimit
 
-    /// Runs `body` in a child, and waits. The child's standard output is its standard error: an answer is only what `body` returns.
+    /// Runs `body` in a child, and waits. An answer is only what `body` returns: the child's standard output leads nowhere.
     ///
     /// Throws where there can be no child. The corresponding C function is `fork`: the less this process has touched by then, the less is
     /// copied.
@@ -24,7 +24,7 @@ public enum ChildProcess {
         let pid = clinux_fork()
         if pid < 0 { throw Errno.current }
         if pid == 0 {
-            if dup2(2, 1) < 0 { dup2(clinux_open("/dev/null", O_WRONLY, 0), 1) }
+            progress.output = OutputGuard()
             progress.answer = body()
             _exit(0)
         }

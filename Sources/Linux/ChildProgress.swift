@@ -5,6 +5,8 @@ public final class ChildProgress {
     private let memory: UnsafeMutableRawPointer
     /// Expires when the current work has to be done: the child sets it, the parent waits for it.
     let timer: FileDescriptor
+    /// Standard output of the child; nil in the parent.
+    public internal(set) var output: OutputGuard?
     private static let textOffset = 48
     private static let textLimit = 1024
     private static let answerOffset = 4096

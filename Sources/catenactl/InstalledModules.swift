@@ -27,7 +27,8 @@ final class InstalledModules {
     var schema: JSON {
         ConflistSchema.make(
             directories.types.compactMap { type in
-                guard let module = try? module(type), let schema = try? JSON(parsing: module.schema), schema.object != nil else { return nil }
+                guard let module = try? module(type), let schema = try? JSON(parsing: module.schema), schema.object != nil
+                else { return nil }
                 return (type, module.kind, schema)
             })
     }

@@ -16,7 +16,8 @@ enum SchemaKeys {
             let key = place.isEmpty ? member.key : "\(place).\(member.key)"
             let value = resolved(member.value, root).object ?? JSONObject()
             let standard = value["default"].map { $0.text() } ?? (required.contains(member.key) ? "(required)" : "-")
-            return [[key, type(value, root), standard, value["description"]?.string ?? ""]] + rows(member.value, root, key, depth: depth + 1)
+            let row = [key, type(value, root), standard, value["description"]?.string ?? ""]
+            return [row] + rows(member.value, root, key, depth: depth + 1)
         }
     }
 

@@ -16,12 +16,18 @@ DEADLY = {
     "stdout and death": ('printf("{}"); fflush(stdout); abort()', "crashed: signal 6"),
     "all descriptors closed": ("for (int fd = 0; fd < 64; fd++) close(fd); abort()", "crashed: signal 6"),
     "hanging without descriptors": ("for (int fd = 0; fd < 64; fd++) close(fd); for (;;) pause()", "did not end within its limit"),
+    "output": ('printf("noise"); fflush(stdout)', "wrote to standard output: noise"),
+    "output that is not flushed": ('printf("{}")', "wrote to standard output: {}"),
+    "raw output": ('write(1, "noise", 5) < 0 ? abort() : (void)0', "wrote to standard output: noise"),
+    "standard output closed": ("close(1)", "closed standard output"),
+    "another standard output": ('dup2(open("/dev/null", O_WRONLY), 1)', "put something else under standard output"),
     "a loop": ("for (;;) {}", "did not end within its limit"),
     "a failing assertion": ('fputs("assertion failed\\n", stderr); abort()', "crashed: signal 6"),
     "another program": ('execl("/bin/sleep", "sleep", "60", (char *)NULL)', "did not end within its limit"),
     "another namespace": ("setns(call->netns_fd, CLONE_NEWNET)", "left the thread in another network namespace"),
 }
-HARMLESS = ['printf("noise"); fflush(stdout)', 'write(1, "noise", 5) < 0 ? abort() : (void)0', "close(1)", "close(0); close(2)",
+#: What ends with the module's process, and harms nothing: `catenactl module check` finds it.
+HARMLESS = ["close(0); close(2)",
             "for (int i = 0; i < 50; i++) open(\"/dev/null\", O_RDONLY)", "umask(077); chdir(\"/\"); signal(SIGTERM, SIG_IGN)"]
 
 
@@ -83,12 +89,26 @@ def test_a_module_that_hangs(lab, host, a, hostile):
 
 @pytest.mark.parametrize("does", HARMLESS)
 def test_what_does_no_harm(lab, host, a, hostile, does):
-    """Writing to standard output, closing it, leaking descriptors: the result is still the result, and nothing else."""
+    """Leaking descriptors, changing what is the process's: the result is the result, and nothing else."""
     network = conflist(NET, hostile(does))
     result = lab.runtime().add(network, a)
     assert result["ips"][0]["address"] == "10.1.0.2/24"
     a.ping("10.1.0.1")
     lab.runtime().delete(network, a)
+    assert_detached(host, a)
+
+
+@pytest.mark.parametrize("verb, number", [("del", "CATENA_DEL"), ("gc", "CATENA_GC")])
+def test_output_of_del_and_gc(lab, host, a, hostile, verb, number):
+    """Their work is done: a failure would only have it repeated for ever. Standard output stays empty, and the log has it."""
+    network = conflist(NET, hostile('printf("noise")', number), version="1.1.0")
+    runtime = lab.runtime()
+    runtime.env = {**lab.env, "CATENA_LOG_TO": "/run/test/catena.log"}
+    runtime.add(network, a)
+    if verb == "gc":
+        runtime.gc(network, [(a.id, "eth0")])
+    runtime.delete(network, a)
+    assert f"{verb.upper()} wrote to standard output: noise" in host.path("/run/test/catena.log").read_text()
     assert_detached(host, a)
 
 
@@ -150,7 +170,7 @@ def test_a_wrapper(host, a, hostile, wrapper, fault):
     hostile(does)
     done = wrapper("hostile", 1)
     assert done.code == 1 and done.error["cniVersion"] == "1.0.0"
-    assert done.error["msg"].startswith("hostile: ADD" if "namespace" not in fault else "ADD") and words in done.error["msg"]
+    assert done.error["msg"].removeprefix("hostile: ").startswith("ADD ") and words in done.error["msg"]
 
 
 @pytest.mark.parametrize("does", HARMLESS)

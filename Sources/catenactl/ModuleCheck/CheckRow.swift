@@ -24,7 +24,8 @@ struct CheckRow: Equatable {
 
     /// Failed with these problems, which are told one after the other; without any it is well.
     init(_ check: String, problems: [String], else found: String) {
-        let shown = problems.prefix(CheckRow.limit) + (problems.count > CheckRow.limit ? ["and \(problems.count - CheckRow.limit) more"] : [])
+        var shown = Array(problems.prefix(CheckRow.limit))
+        if problems.count > CheckRow.limit { shown.append("and \(problems.count - CheckRow.limit) more") }
         self.init(check, problems.isEmpty ? .ok : .failed, problems.isEmpty ? found : shown.joined(separator: "; "))
     }
 

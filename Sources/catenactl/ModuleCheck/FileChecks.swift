@@ -81,7 +81,8 @@ enum FileChecks {
             return [CheckRow("open", .ok), CheckRow("entry", .failed, words)]
         }
         let others = [0, own + 1, UInt32.max].filter { entry($0) != nil }
-        let problems = others.isEmpty ? [] : ["not NULL for ABI major \(others.map { "\($0)" }.joined(separator: ", ")): compare host_abi_major"]
+        let numbers = others.map { "\($0)" }.joined(separator: ", ")
+        let problems = others.isEmpty ? [] : ["not NULL for ABI major \(numbers): compare host_abi_major"]
         return [
             CheckRow("open", .ok), metadata(table.pointee, type), CheckRow("ABI", problems: problems, else: "\(own), and NULL for others"),
         ]

@@ -55,7 +55,8 @@ final class SnapshotTaker {
                 }
                 for family in [IPAddress.Family.v4, .v6] {
                     for route in try socket.routes(family, link: link.index) where !SnapshotTaker.isTheKernels(route) {
-                        lines.insert("route \(route.destination.text) via \(route.gateway?.text ?? "-") table \(route.table) on \(link.name)")
+                        let gateway = route.gateway?.text ?? "-"
+                        lines.insert("route \(route.destination.text) via \(gateway) table \(route.table) on \(link.name)")
                     }
                 }
             }
@@ -79,9 +80,8 @@ final class SnapshotTaker {
             return []
         }
         return items.flatMap { item -> [String] in
-            guard let member = item.object?.members.first, member.key != "metainfo", var object = SnapshotTaker.stable(member.value).object else {
-                return []
-            }
+            guard let member = item.object?.members.first, member.key != "metainfo", var object = SnapshotTaker.stable(member.value).object
+            else { return [] }
             let elements = object["elem"]?.array ?? []
             object["elem"] = nil
             let name = [object["family"], object["table"], object["name"]].compactMap { $0?.string }.joined(separator: " ")

@@ -12,7 +12,9 @@ enum MetadataChecks {
         var problems = texts.filter { !CNIVersion.released.contains($0) }.map { "\"\($0)\" is no version of CNI" }
         let versions = texts.compactMap { CNIVersion($0) }
         if texts.isEmpty { problems.append("there is none") }
-        for (left, right) in zip(versions, versions.dropFirst()) where right <= left { problems.append("\(right.text) stands after \(left.text)") }
+        for (left, right) in zip(versions, versions.dropFirst()) where right <= left {
+            problems.append("\(right.text) stands after \(left.text)")
+        }
         let row = CheckRow("CNI versions", problems: problems, else: texts.joined(separator: ", "))
         if row.outcome == .ok && !texts.contains("1.1.0") {
             return CheckRow("CNI versions", .warning, row.found + ": GC and STATUS came with 1.1.0")

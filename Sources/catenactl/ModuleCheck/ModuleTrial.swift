@@ -67,9 +67,10 @@ final class ModuleTrial {
     /// - Parameter what: what it is called, in findings.
     func call(_ request: ChainRequest, _ what: String? = nil, asExecutable: Bool = false) -> ModuleCall.Outcome {
         let what = what ?? request.operation.command
-        let outcome = ModuleCall(
+        var outcome = ModuleCall(
             directories: asExecutable ? ModuleDirectories([]) : modules, verbose: subject.verbose, progress: progress
         ).run(request)
+        outcome.operation = request.operation
         if let death = outcome.death { problems.append("\(what) \(death)") }
         for finding in outcome.findings { findings.append((finding.check, "\(what): \(finding.found)")) }
         if let fault = outcome.error.flatMap(ModuleTrial.fault) { findings.append((fault.check, "\(what) \(fault.words)")) }
@@ -113,10 +114,10 @@ final class ModuleTrial {
     /// Something to tell where all is well.
     func note(_ text: String) { notes.append(text) }
 
-    /// It has to succeed. Without a configuration that works, an error about the configuration will do.
+    /// It has to succeed. Without a configuration that works, an error of ADD and CHECK will do, and of the others one about it.
     func expect(_ outcome: ModuleCall.Outcome, _ what: String) {
         guard let error = outcome.error else { return }
-        if !works && error.blamesConfiguration { return }
+        if !works && (error.blamesConfiguration || outcome.operation == .add || outcome.operation == .check) { return }
         problems.append("\(what) failed: \(outcome.text)")
     }
 

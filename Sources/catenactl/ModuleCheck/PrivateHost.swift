@@ -109,7 +109,7 @@ final class PrivateHost {
             let target = "\(PrivateHost.directory)/\(type).so"
             var status = stat()
             if stat(path, &status) == 0 && status.st_uid == geteuid() {
-                if symlink(path, target) != 0 && Errno.current != .exists { throw CNIError("private host: link \(target): \(Errno.current.text)") }
+                if symlink(path, target) != 0 && Errno.current != .exists { try PrivateHost.system("link \(target)", -1) }
             } else {
                 try PrivateHost.step("copy \(path)") { () throws(Errno) in
                     try File.replace(target, with: try File.read(path, limit: 256 << 20), mode: 0o755)

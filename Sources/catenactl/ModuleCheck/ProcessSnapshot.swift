@@ -47,11 +47,9 @@ struct ProcessSnapshot {
     }
 
     /// What is not as it was `earlier`: the check that it counts for, and the words.
-    ///
-    /// - Parameter except: the target of descriptors that are none of the module's.
-    func differences(from earlier: ProcessSnapshot, except: String) -> [(check: String, found: String)] {
+    func differences(from earlier: ProcessSnapshot) -> [(check: String, found: String)] {
         var found: [(check: String, found: String)] = []
-        let opened = descriptors.filter { earlier.descriptors[$0.key] != $0.value && $0.value != except }.sorted { $0.key < $1.key }
+        let opened = descriptors.filter { earlier.descriptors[$0.key] != $0.value }.sorted { $0.key < $1.key }
         if !opened.isEmpty {
             found.append(("descriptors", "left \(opened.count) open: \(opened.prefix(3).map { $0.value }.joined(separator: ", "))"))
         }
@@ -61,7 +59,8 @@ struct ProcessSnapshot {
         if namespace != earlier.namespace { found.append(("network namespace", "changed")) }
         if mask != earlier.mask { found.append(("umask", "\(String(earlier.mask, radix: 8)) became \(String(mask, radix: 8))")) }
         if directory != earlier.directory { found.append(("working directory", "became \(directory)")) }
-        for (name, words) in [("SigBlk", "blocked"), ("SigIgn", "ignored"), ("SigCgt", "caught")] where signals[name] != earlier.signals[name] {
+        for (name, words) in [("SigBlk", "blocked"), ("SigIgn", "ignored"), ("SigCgt", "caught")] {
+            if signals[name] == earlier.signals[name] { continue }
             let changed = (signals[name] ?? 0) ^ (earlier.signals[name] ?? 0)
             let numbers = (1...64).filter { changed >> UInt64($0 - 1) & 1 == 1 }.map { "\($0)" }
             found.append(("signals", "\(words) or no longer: \(numbers.joined(separator: ", "))"))
