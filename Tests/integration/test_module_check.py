@@ -1,4 +1,4 @@
-"""`catenactl module check`, the conformance kit: all that ships passes, and each finding has a module that has it. And `module list|info`."""
+"""`catenactl module check`, the conformance kit: all that ships passes, and each finding has a module that has it. Also list and info."""
 
 import json
 import os
@@ -138,11 +138,13 @@ def test_no_shared_object(check, scratch):
 
 
 FILE_FINDINGS = {
-    "a symbol more": ("exports", "warning", "also other", {"AT_FILE_SCOPE": "CATENA_EXPORT int other(void); int other(void) { return 1; }"}, []),
+    "a symbol more": ("exports", "warning", "also other", {
+        "AT_FILE_SCOPE": "CATENA_EXPORT int other(void); int other(void) { return 1; }"}, []),
     "an executable stack": ("stack", "warning", "-z noexecstack", {}, ["-Wl,-z,execstack"]),
     "a run path": ("run path", "warning", "/usr/lib", {}, ["-Wl,-rpath,/usr/lib"]),
     "a library that is missing": ("open", "failed", "libgone.so", {}, ["-Wl,--no-as-needed", "GONE"]),
-    "a function that is missing": ("open", "failed", "undefined symbol: gone", {"AT_FILE_SCOPE": "extern void gone(void);", "DOES": "gone()"}, []),
+    "a function that is missing": ("open", "failed", "undefined symbol: gone", {
+        "AT_FILE_SCOPE": "extern void gone(void);", "DOES": "gone()"}, []),
     "no entry": ("open", "failed", "no symbol catena_module_entry", {}, ["-Dcatena_module_entry=another_entry"]),
     "a crash at its opening": ("open", "failed", "crashed: signal 6", {"ENTRY": "abort()"}, []),
     "any ABI": ("ABI", "failed", "not NULL for ABI major 0, 2, 4294967295", {"ENTRY": ""}, []),
@@ -151,7 +153,8 @@ FILE_FINDINGS = {
     "too small": ("entry", "failed", "size 8", {"ABOUT": ".size = 8"}, ["-Wno-override-init"]),
     "another type": ("entry", "failed", "its type is \"other\"", {"ABOUT": ".type = \"other\""}, ["-Wno-override-init"]),
     "no version": ("entry", "failed", "version is empty", {"ABOUT": ".version = \"\", .description = \"x\""}, ["-Wno-override-init"]),
-    "no UTF-8": ("entry", "failed", "version is empty, or not UTF-8", {"ABOUT": ".version = \"\\xff\", .description = \"x\""}, ["-Wno-override-init"]),
+    "no UTF-8": ("entry", "failed", "version is empty, or not UTF-8", {
+        "ABOUT": ".version = \"\\xff\", .description = \"x\""}, ["-Wno-override-init"]),
     "another kind": ("entry", "failed", "kind is 7", {"ABOUT": ".kind = 7, .description = \"x\""}, ["-Wno-override-init"]),
     "something reserved": ("entry", "failed", "reserved is 3", {"ABOUT": ".reserved = 3, .description = \"x\""}, []),
     "no description": ("entry", "failed", "description", {"ABOUT": ".description = \"\""}, []),
@@ -159,9 +162,11 @@ FILE_FINDINGS = {
     "versions out of order": ("CNI versions", "failed", "0.4.0 stands after 1.0.0", {"VERSIONS": '"1.0.0", "0.4.0"'}, []),
     "old versions": ("CNI versions", "warning", "1.1.0", {"VERSIONS": '"0.4.0", "1.0.0"'}, []),
     "a capability twice": ("capabilities", "failed", "twice", {
-        "AT_FILE_SCOPE": "static const char *const twice[] = {\"a\", \"a\", 0};", "ABOUT": ".description = \"x\", .capabilities = twice"}, []),
+        "AT_FILE_SCOPE": "static const char *const twice[] = {\"a\", \"a\", 0};",
+        "ABOUT": ".description = \"x\", .capabilities = twice"}, []),
     "a schema that is no JSON": ("schema", "failed", "line 1", {"ABOUT": ".description = \"x\", .schema = \"{\""}, []),
-    "a schema that is none": ("schema", "failed", "/type: expected", {"ABOUT": ".description = \"x\", .schema = \"{\\\"type\\\": 5}\""}, []),
+    "a schema that is none": ("schema", "failed", "/type: expected", {
+        "ABOUT": ".description = \"x\", .schema = \"{\\\"type\\\": 5}\""}, []),
 }
 
 
@@ -169,7 +174,8 @@ FILE_FINDINGS = {
 def test_findings_of_file_and_metadata(bad, scratch, name):
     check_name, outcome, words, macros, flags = FILE_FINDINGS[name]
     if "GONE" in flags:
-        subprocess.run(["gcc", "-shared", "-fPIC", "-Wl,-soname,libgone.so", "-x", "c", "/dev/null", "-o", scratch / "libgone.so"], check=True)
+        subprocess.run(
+            ["gcc", "-shared", "-fPIC", "-Wl,-soname,libgone.so", "-x", "c", "/dev/null", "-o", scratch / "libgone.so"], check=True)
         flags = [flag if flag != "GONE" else str(scratch / "libgone.so") for flag in flags]
     rows = bad(flags=flags, **macros)
     assert rows[check_name][0] == outcome and words in rows[check_name][1], rows
@@ -190,20 +196,24 @@ HABITS = {
     "a descriptor closed": ("descriptors", "closed 0", "close(0)"),
     "a thread": ("threads", "1 left running", "pthread_t thread; pthread_create(&thread, NULL, sleep_on, NULL)"),
     "a process": ("child processes", "running", "if (fork() == 0) sleep_on(NULL)"),
-    "a zombie": ("child processes", "nobody waited for", "pid_t pid = fork(); if (pid == 0) _exit(0); siginfo_t i; waitid(P_PID, pid, &i, WEXITED | WNOWAIT)"),
+    "a zombie": ("child processes", "nobody waited for",
+                 "pid_t pid = fork(); if (pid == 0) _exit(0); siginfo_t i; waitid(P_PID, pid, &i, WEXITED | WNOWAIT)"),
     "a daemon": ("child processes", "running", "leave_a_daemon()"),
     "a namespace": ("network namespace", "changed it", "setns(call->netns_fd, CLONE_NEWNET)"),
     "a directory": ("working directory", "became /run", 'if (chdir("/run")) abort()'),
     "a umask": ("umask", "became 77", "umask(077)"),
     "a handler": ("signals", "caught or no longer: 15", "signal(SIGTERM, _exit)"),
     "a signal ignored": ("signals", "ignored or no longer: 1", "signal(SIGHUP, SIG_IGN)"),
-    "a signal blocked": ("signals", "blocked or no longer: 2", "sigset_t set; sigemptyset(&set); sigaddset(&set, SIGINT); sigprocmask(SIG_BLOCK, &set, NULL)"),
+    "a signal blocked": ("signals", "blocked or no longer: 2",
+                         "sigset_t set; sigemptyset(&set); sigaddset(&set, SIGINT); sigprocmask(SIG_BLOCK, &set, NULL)"),
     "memory": ("memory", "leaves 10", "memset(malloc(1000), 1, 1000)"),
     "a link": ("left behind", "link left0", 'if (call->netns_fd >= 0 && setns(call->netns_fd, CLONE_NEWNET) == 0) '
                'system("ip link add left0 type veth peer name left1 2>/dev/null"); return call->host->fail(call, 100, "no", NULL)'),
-    "a file": ("left behind", "file /run/left-check-a", 'char path[5000]; snprintf(path, sizeof path, "/run/left-%s", call->container_id); write_file(path, "x")'),
+    "a file": ("left behind", "file /run/left-check-a",
+               'char path[5000]; snprintf(path, sizeof path, "/run/left-%s", call->container_id); write_file(path, "x")'),
     "a file that names it": ("left behind", "file /run/ledger", 'write_file("/run/ledger", call->container_id)'),
-    "a file for each": ("CNI 1.1.0", "each attachment leaves something: file /run/each", 'char path[99]; strcpy(path, "/run/each-XXXXXX"); close(mkstemp(path))'),
+    "a file for each": ("CNI 1.1.0", "each attachment leaves something: file /run/each",
+                        'char path[99]; strcpy(path, "/run/each-XXXXXX"); close(mkstemp(path))'),
     "a set's element": ("left behind", "check-a", 'system("nft \'add table inet bad; add set inet bad ids { type ipv4_addr; }; '
                         'add element inet bad ids { 10.0.0.1 comment \\"check-a\\" }\'")'),
     "no prevResult": ("without prevResult", "crashed: signal 11", "*(volatile int *)(call->prev_result ? (void *)&call->size : 0) = 1"),

@@ -124,7 +124,9 @@ def test_modules_do_not_see_one_another(host, lab, a):
     """RTLD_LOCAL: two modules export the same name, and each calls its own."""
     scope = "__attribute__((visibility(\"default\"))) int shared_name(void); int shared_name(void) { return %d; }"
     for type, number in (("first", 11), ("second", 22)):
-        lab._compile("hostile.c", lab.modules, type, AT_FILE_SCOPE=scope % number, DOES='write_file("/run/test/" TYPE, shared_name() == 11 ? "11" : "22")')
+        lab._compile(
+            "hostile.c", lab.modules, type, AT_FILE_SCOPE=scope % number,
+            DOES='write_file("/run/test/" TYPE, shared_name() == 11 ? "11" : "22")')
     host.path("/run/test").mkdir(exist_ok=True)
     lab.runtime().add(conflist({"type": "first"}, {"type": "second"}), a)
     assert [host.path(f"/run/test/{type}").read_text() for type in ("first", "second")] == ["11", "22"]
@@ -137,7 +139,8 @@ def test_ld_library_path_leads_to_no_module(add, module, modules, scratch, compi
 
 
 @pytest.mark.parametrize("path, words", [
-    ("/OPEN", "writable by others"), ("/OPEN/lib", "writable by others"), ("/STICKY/missing", "does not exist, and others can make it"), ("lib", "no absolute path"),
+    ("/OPEN", "writable by others"), ("/OPEN/lib", "writable by others"),
+    ("/STICKY/missing", "does not exist, and others can make it"), ("lib", "no absolute path"),
     ("/SAFE", ""), ("/SAFE/missing/lib", ""), ("$ORIGIN", ""), ("$ORIGIN/../lib", ""), ("/SAFE:/OPEN", "writable by others"),
 ])
 @pytest.mark.parametrize("tag", ["--enable-new-dtags", "--disable-new-dtags"])
@@ -170,7 +173,8 @@ def elevated(stage, scratch, module):
             exec setpriv --reuid 12345 --regid 12345 --clear-groups {program}
         """
         env = {key: value for key, value in os.environ.items() if not key.startswith(("CNI_", "CATENA_"))}
-        env |= {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c", "CNI_NETNS": "/run/netns/a", "CNI_IFNAME": "eth0", "CNI_PATH": "/nowhere", **variables}
+        env |= {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c", "CNI_NETNS": "/run/netns/a", "CNI_IFNAME": "eth0", "CNI_PATH": "/nowhere"}
+        env |= variables
         config = json.dumps({"cniVersion": "1.0.0", "name": "n", "type": "catena", "chain": [{"type": "m"}]})
         return subprocess.run(["unshare", "-nm", "sh", "-ec", text], input=config, env=env, capture_output=True, text=True, timeout=30)
 
@@ -209,5 +213,6 @@ def test_a_user_trusts_his_own(stage, scratch, module):
         ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", scratch / "catenactl", "module", "list", "--json"],
         env={"CATENA_MODULE_PATH": str(module.parent)}, capture_output=True, text=True, timeout=30, check=True)
     assert "refused" not in json.loads(done.stdout)[0]
-    assert "belongs to user 12345" in subprocess.run(
-        [stage / "bin" / "catenactl", "module", "list"], env={"CATENA_MODULE_PATH": str(module.parent)}, capture_output=True, text=True).stdout
+    done = subprocess.run(
+        [stage / "bin" / "catenactl", "module", "list"], env={"CATENA_MODULE_PATH": str(module.parent)}, capture_output=True, text=True)
+    assert "belongs to user 12345" in done.stdout

@@ -33,7 +33,7 @@ struct ModuleCall {
             let before = ProcessSnapshot()
             let answer = answer(request)
             _ = progress.output?.misuse()
-            findings += (progress.output?.seen ?? []).map { ("standard output", $0) }
+            findings += (progress.output?.seen ?? []).map { (check: "standard output", found: $0) }
             findings += ModuleCall.ownChildren
             findings += ProcessSnapshot().differences(from: before)
             return answer
