@@ -3,7 +3,7 @@ import CLinux
 /// Standard output of a child process that is not to write to it: what is written is kept in memory, and noticed.
 public final class OutputGuard {
     private var inode: ino_t = 0
-    /// Everything that was noticed.
+    /// What was noticed, each thing once.
     public private(set) var seen: [String] = []
     private static let shown = 100
 
@@ -33,7 +33,7 @@ public final class OutputGuard {
         } else {
             return nil
         }
-        seen.append(words)
+        if !seen.contains(words) { seen.append(words) }
         restore()
         return words
     }
