@@ -41,6 +41,8 @@ final class AddressStore {
 
     /// Opens the store; nil where its directory does not exist, so that nothing is reserved.
     static func openExisting(_ location: StoreLocation, boot: Boot?, notify: @escaping (Notice) -> Void) throws(CNIError) -> AddressStore? {
+        // Asked before: an initializer of a class that throws leaves the object's memory behind in Embedded Swift.
+        if !File.exists(location.directory) { return nil }
         do throws(Errno) {
             return try AddressStore(location, boot, notify)
         } catch {

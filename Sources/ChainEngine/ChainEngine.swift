@@ -66,7 +66,7 @@ public final class ChainEngine {
     /// DEL of what is recorded of the attachment, else of the request's plugins.
     ///
     /// - Parameter steps: how many of the chain's plugins are to be undone: fewer than all where its ADD was cut off.
-    func delete(_ request: ChainRequest, steps: Int = .max) throws(CNIError) {
+    public func delete(_ request: ChainRequest, steps: Int = .max) throws(CNIError) {
         let recorded = try recorded(request)
         let deletion = recorded?.deletion(request) ?? request
         var begun = deletion
@@ -283,19 +283,22 @@ public final class ChainEngine {
 
     private func step(for plugin: ChainPlugin, path: String) throws(CNIError) -> Step {
         if let module = try module(plugin.type) { return Step(plugin: plugin, executor: .module(module)) }
-        if let file = executable(plugin.type, in: path) { return Step(plugin: plugin, executor: .executable(file)) }
+        if let file = ChainEngine.executable(plugin.type, in: path) { return Step(plugin: plugin, executor: .executable(file)) }
         throw CNIError(
             "plugin \"\(plugin.type)\" not found: no module in \(directories.paths.joined(separator: ":")), no executable in CNI_PATH \(path)",
             details: "install the plugin, or correct its type")
     }
 
     /// The executable of a type in a list of directories; nil where there is none.
-    public func executable(_ type: String, in path: String) -> String? { PathList.find(type, in: path) }
+    public static func executable(_ type: String, in path: String) -> String? { PathList.find(type, in: path) }
 
     /// The module of a type, opened at most once; nil where there is none.
     public func module(_ type: String) throws(CNIError) -> LoadedModule? {
         for entry in opened where entry.type == type { return entry.module }
         guard let path = try directories.file(of: type) else { return nil }
+        // Opening it already runs code of it.
+        enter("\(type): opening the module", limitMilliseconds: ChainPlugin.standardTimeoutSeconds * 1000)
+        defer { leave() }
         let module = try LoadedModule(path, type: type)
         opened.append((type, module))
         return module
@@ -361,6 +364,7 @@ public final class ChainEngine {
         if let version = CNIVersion(invocation.cniVersion), version < operation.since { return nil }
         guard let function = module.function(operation) else { return nil }
         let status = try hostTable.callAndReturn(function, invocation)
+        try checkOutput(invocation)
         if status != CATENA_OK {
             throw invocation.failure ?? CNIError("\(operation.command) failed with \(status) and without a reason")
         }
@@ -368,6 +372,15 @@ public final class ChainEngine {
         // A module states a result as structs, which have no place for more.
         if let extra = invocation.previous?.extra { invocation.result?.extra = extra }
         return invocation.result ?? invocation.previous
+    }
+
+    /// Standard output is for the result. A DEL or GC that has written to it has still done its work, and is not to be repeated for that.
+    private func checkOutput(_ invocation: ModuleInvocation) throws(CNIError) {
+        guard let misuse = progress?.output?.misuse() else { return }
+        let error = CNIError(
+            "\(invocation.operation.command) \(misuse)", details: "a fault of the module's: it says something by host->log only")
+        if invocation.operation != .del && invocation.operation != .gc { throw error }
+        log.write(.warning, invocation.call.request.fields + [LogField("plugin", invocation.plugin.type)], error.text)
     }
 
     // MARK: Services for modules

@@ -11,7 +11,9 @@ enum IsolatedCall {
         do throws(Errno) {
             ending = try ChildProcess.run(progress) {
                 do throws(CNIError) {
-                    return [0] + Array(try body().utf8)
+                    let answer = [0] + Array(try body().utf8)
+                    if answer.count <= ChildProcess.answerLimit { return answer }
+                    throw CNIError("the answer has \(answer.count) bytes, more than the \(ChildProcess.answerLimit) that it may have")
                 } catch {
                     return [1] + Array(error.json(version: nil).text().utf8)
                 }

@@ -50,20 +50,24 @@ public struct LoadedModule {
     private static var linkerError: String { dlerror().map { String(cString: $0) } ?? "unknown error" }
 
     /// The CNI versions that the module serves.
-    public var versions: [String] {
-        var versions: [String] = []
-        guard var next = table.pointee.cni_versions else { return [] }
-        while let text = next.pointee, versions.count < 64 {
-            versions.append(String(cString: text))
+    public var versions: [String] { LoadedModule.texts(table.pointee.cni_versions) }
+
+    private static func texts(_ list: UnsafePointer<UnsafePointer<CChar>?>?) -> [String] {
+        var texts: [String] = []
+        guard var next = list else { return [] }
+        while let text = next.pointee, texts.count < 64 {
+            texts.append(String(cString: text))
             next += 1
         }
-        return versions
+        return texts
     }
 
     /// The version to tell the module for a configuration of `version`: that one, else the newest older one that it serves; results are
     /// structs of all versions, which the host converts.
-    public func version(for version: String) throws(CNIError) -> String {
-        let served = versions
+    func version(for version: String) throws(CNIError) -> String { try LoadedModule.version(for: version, of: versions) }
+
+    /// The same for a module that serves these versions.
+    public static func version(for version: String, of served: [String]) throws(CNIError) -> String {
         if served.contains(version) { return version }
         if let limit = CNIVersion(version), let newest = served.compactMap({ CNIVersion($0) }).filter({ $0 < limit }).max() {
             return newest.text
@@ -75,6 +79,15 @@ public struct LoadedModule {
 
     /// The module's own version.
     public var version: String { String(cString: table.pointee.version) }
+
+    /// One line for people; empty where it has none.
+    public var description: String { table.pointee.description.map { String(cString: $0) } ?? "" }
+
+    /// The capabilities that it takes from `runtimeConfig`.
+    public var capabilities: [String] { LoadedModule.texts(table.pointee.capabilities) }
+
+    /// The operations that it has a function for.
+    public var operations: [Operation] { [.add, .del, .check, .gc, .status].filter { function($0) != nil } }
 
     /// The JSON Schema of its configuration, as text; nil where it has none.
     public var schema: String? { table.pointee.schema.map { String(cString: $0) } }

@@ -28,17 +28,22 @@ public struct ModuleDirectories: Sendable {
         return ModuleDirectories(paths)
     }
 
-    /// The module file of a plugin type: in the first directory that has one. Nil where none has. Throws where the first one found must
-    /// not be trusted: another directory, or an executable, does not stand in for it unnoticed.
+    /// The module file of a plugin type, symbolic links resolved: in the first directory that has one. Nil where none has. Throws where the
+    /// first one found must not be trusted: another directory, or an executable, does not stand in for it unnoticed.
     public func file(of type: String) throws(CNIError) -> String? {
         guard Names.isPluginType(type) else { return nil }
         for directory in paths {
             let path = PathList.join(directory, type + ".so")
-            if !File.exists(path) { continue }
-            try requireTrusted(path, type: type)
-            return path
+            if !File.isThere(path) { continue }
+            return try trusted(path, type: type)
         }
         return nil
+    }
+
+    /// All files of a plugin type in the directories, the one that counts first; whether they can be used is not looked at.
+    public func files(of type: String) -> [String] {
+        guard Names.isPluginType(type) else { return [] }
+        return paths.map { PathList.join($0, type + ".so") }.filter { File.isThere($0) }
     }
 
     /// The types that there are files for in the directories, sorted; whether they can be used is not looked at.
@@ -53,43 +58,29 @@ public struct ModuleDirectories: Sendable {
         return types.sorted()
     }
 
-    private func requireTrusted(_ path: String, type: String) throws(CNIError) {
-        guard let resolved = realpath(path, nil) else {
-            throw CNIError("open module \(path): \(Errno.current.text)")
+    /// The file itself, and what the dynamic linker would load with it from directories that the file names.
+    private func trusted(_ path: String, type: String) throws(CNIError) -> String {
+        do throws(TrustedPath.Refusal) {
+            let file = try TrustedPath.file(path)
+            for directory in SharedObject(file)?.searchPaths ?? [] { try ModuleDirectories.check(searchPath: directory) }
+            return file
+        } catch {
+            throw CNIError(
+                "module \(type): \(path) is refused: \(error.place) \(error.reason)",
+                details: "a module and all directories and links on the way to it must belong to root and be writable by no one else")
         }
-        defer { free(resolved) }
-        var place = String(cString: resolved)
-        if let why = untrusted(place, isFile: true) { throw refusal(type, path, "\(place) \(why)") }
-        while place != "/" {
-            place = PathList.parent(of: place)
-            if let why = untrusted(place, isFile: false) { throw refusal(type, path, "\(place) \(why)") }
+    }
+
+    /// A directory of DT_RPATH or DT_RUNPATH: code from there runs as the module does.
+    private static func check(searchPath: String) throws(TrustedPath.Refusal) {
+        guard searchPath.hasPrefix("/") else {
+            throw TrustedPath.Refusal(place: "\"\(searchPath)\"", reason: "in its RUNPATH is no absolute path: link it without")
         }
-    }
-
-    private func refusal(_ type: String, _ path: String, _ why: String) -> CNIError {
-        CNIError(
-            "module \(type): \(path) is refused: \(why)",
-            details: "a module, its directory and all directories above must belong to root and be writable by no one else")
-    }
-
-    /// Why a file or directory is not trusted; nil where it is.
-    private func untrusted(_ path: String, isFile: Bool) -> String? {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return "can't be examined: \(Errno.current.text)" }
-        if isFile && clinux_is_regular(status.st_mode) == 0 { return "is not a regular file" }
-        if !isFile && clinux_is_directory(status.st_mode) == 0 { return "is not a directory" }
-        if !isTrustedOwner(status.st_uid, isFile: isFile) { return "belongs to user \(status.st_uid)" }
-        // In a directory with the sticky bit, such as /tmp, others can't replace what is not theirs.
-        let sticky = !isFile && status.st_mode & 0o1000 != 0
-        if status.st_mode & 0o022 != 0 && !sticky { return "is writable by others" }
-        return nil
-    }
-
-    /// Root, or the user that runs the program. A directory above may also belong to a user that has no number here: within a user
-    /// namespace that root's own directories (`/`, `/home`) show up so.
-    private func isTrustedOwner(_ owner: uid_t, isFile: Bool) -> Bool {
-        if owner == 0 || owner == geteuid() { return true }
-        return !isFile && owner == UserNamespace.overflowUser && UserNamespace.isNested
+        do throws(TrustedPath.Refusal) {
+            try TrustedPath.checkDirectory(searchPath)
+        } catch {
+            throw TrustedPath.Refusal(place: "\(searchPath) in its RUNPATH is not safe: \(error.place)", reason: error.reason)
+        }
     }
 }
 

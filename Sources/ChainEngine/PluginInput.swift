@@ -11,22 +11,25 @@ struct PluginInput {
     /// More bytes than this are no configuration.
     static let limit = 8 << 20
 
-    init() throws(CNIError) {
-        config = ConfigReader(try PluginInput.read())
+    init(_ bytes: [UInt8]) throws(CNIError) {
+        config = ConfigReader(try PluginInput.decode(bytes))
         network = try config.string("name") ?? ""
         try Names.checkNetwork(network)
     }
 
-    private static func read() throws(CNIError) -> JSONObject {
-        let bytes: [UInt8]
+    /// Reads standard input to its end.
+    static func read() throws(CNIError) -> [UInt8] {
         do throws(Errno) {
-            bytes = try StandardStream.readInput(limit: limit)
+            return try StandardStream.readInput(limit: limit)
         } catch {
             if error == .fileTooLarge {
                 throw CNIError(.ioFailure, "read configuration from standard input: it is longer than \(limit >> 20) MiB")
             }
             throw CNIError(.ioFailure, "read configuration from standard input: \(error.text)")
         }
+    }
+
+    private static func decode(_ bytes: [UInt8]) throws(CNIError) -> JSONObject {
         if bytes.isEmpty { throw CNIError(.decodingFailure, "decode configuration: standard input is empty") }
         let json: JSON
         do throws(JSONError) {

@@ -26,18 +26,18 @@ public struct PluginInvocation {
     /// The configuration's CNI version; "0.1.0" where it has none.
     public let cniVersion: String
 
-    /// Reads the environment and standard input for `operation`.
+    /// Makes one of environment and standard input.
     ///
     /// - Parameter versionKnown: gets the configuration's version as soon as it is read: an error object holds it.
-    public init(_ operation: Operation, versionKnown: (String) -> Void) throws(CNIError) {
-        let environment = try PluginEnvironment(operation)
+    init(
+        _ operation: Operation, _ environment: PluginEnvironment, _ input: PluginInput, versionKnown: (String) -> Void
+    ) throws(CNIError) {
         self.operation = operation
         containerID = environment.containerID
         netns = environment.netns
         interfaceName = environment.interfaceName
         arguments = environment.arguments
         path = environment.path
-        let input = try PluginInput()
         config = input.config
         network = input.network
         let version = try config.string("cniVersion") ?? ""

@@ -9,6 +9,8 @@ import Linux
 public enum PluginProgram {
     /// Serves one invocation and returns the exit status.
     ///
+    /// The parent process only reads the environment and standard input: all else is the child's.
+    ///
     /// - Parameters:
     ///   - about: what to print on standard error where a person runs the program without CNI_COMMAND.
     ///   - undo: after an ADD whose process died, undoes the given number of steps; nil where that is the runtime's business.
@@ -17,7 +19,7 @@ public enum PluginProgram {
         about: String, undo: ((PluginInvocation, ChildProgress, Int) throws(CNIError) -> Void)?,
         _ body: (PluginInvocation, ChildProgress) throws(CNIError) -> CNIResult?
     ) -> Int32 {
-        var version: String?
+        var received: ReceivedInvocation?
         do throws(CNIError) {
             guard let command = Environment.value("CNI_COMMAND"), !command.isEmpty else {
                 StandardStream.writeError("\(about)\nCNI protocol versions supported: \(CNIVersion.released.joined(separator: ", "))\n")
@@ -29,57 +31,33 @@ public enum PluginProgram {
             }
             guard let operation = Operation(command: command) else {
                 // Found after the configuration was read, as the reference does it.
-                _ = try PluginInput()
+                _ = try PluginInput(try PluginInput.read())
                 throw CNIError(.invalidEnvironment, "unknown CNI_COMMAND: \(command)")
             }
-            let invocation = try PluginInvocation(operation) { version = $0 }
-            let answer = try serve(invocation, undo, body)
+            let call = try ReceivedInvocation(operation)
+            received = call
+            let answer = try serve(call, undo, body)
             if !answer.isEmpty { try write(answer) }
             return 0
         } catch {
-            try? StandardStream.writeOutput(error.json(version: version).text(indented: true))
+            try? StandardStream.writeOutput(error.json(version: received?.version).text(indented: true))
             return 1
         }
     }
 
     /// Serves the invocation in a child process, and returns what is to be printed.
     private static func serve(
-        _ invocation: PluginInvocation, _ undo: ((PluginInvocation, ChildProgress, Int) throws(CNIError) -> Void)?,
+        _ received: ReceivedInvocation, _ undo: ((PluginInvocation, ChildProgress, Int) throws(CNIError) -> Void)?,
         _ body: (PluginInvocation, ChildProgress) throws(CNIError) -> CNIResult?
     ) throws(CNIError) -> String {
-        let progress: ChildProgress
-        do throws(Errno) { progress = try ChildProgress() } catch { throw CNIError("share memory with a child process: \(error.text)") }
-        do throws(CNIError) {
-            return try IsolatedCall.run(progress) { () throws(CNIError) in
-                guard let result = try body(invocation, progress) else { return "" }
-                return try ResultFormat.encode(result, version: invocation.cniVersion).text(indented: true)
-            }
-        } catch {
-            guard !progress.isComplete, invocation.operation == .add, let undo else { throw error }
-            throw error.adding(undoAll(invocation, progress, undo))
+        func serve(_ progress: ChildProgress) throws(CNIError) -> String {
+            let invocation = try received.decoded()
+            guard let result = try body(invocation, progress) else { return "" }
+            return try ResultFormat.encode(result, version: invocation.cniVersion).text(indented: true)
         }
-    }
-
-    /// Undoes the steps that were begun, each time in a child of its own: where DEL of one dies too, those before it still get theirs.
-    private static func undoAll(
-        _ invocation: PluginInvocation, _ progress: ChildProgress, _ undo: (PluginInvocation, ChildProgress, Int) throws(CNIError) -> Void
-    ) -> [String] {
-        var left: [String] = []
-        var steps = progress.step
-        while steps > 0 {
-            do throws(CNIError) {
-                _ = try IsolatedCall.run(progress) { () throws(CNIError) in
-                    try undo(invocation, progress, steps)
-                    return ""
-                }
-                return left
-            } catch {
-                left.append("undo failed, something may be left: \(error.text)")
-                if progress.isComplete { return left }
-                steps = min(steps - 1, progress.step - 1)
-            }
-        }
-        return left
+        guard let undo else { return try IsolatedOperation.run(received.operation, undo: nil, serve) }
+        return try IsolatedOperation.run(
+            received.operation, undo: { (progress, steps) throws(CNIError) in try undo(try received.decoded(), progress, steps) }, serve)
     }
 
     /// The answer to VERSION: CNI 1.1.0, section 5 "Version".

@@ -1,59 +1,115 @@
 import CLinux
 
-/// What a child process is doing, in memory that its parent can read also when it has died.
+/// What a child process is doing, and its answer, in memory that its parent can read also when it has died.
 public final class ChildProgress {
-    private let page: UnsafeMutableRawPointer
-    private static let textOffset = 32
+    private let memory: UnsafeMutableRawPointer
+    /// Expires when the current work has to be done, or earlier: the child sets it, the parent waits for it.
+    let timer: FileDescriptor
+    /// Standard output of the child; nil in the parent.
+    public internal(set) var output: OutputGuard?
+    private static let textOffset = 48
     private static let textLimit = 1024
+    private static let answerOffset = textOffset + textLimit
+    /// The most bytes that an answer can have.
+    static let answerLimit = 32 << 20
 
-    /// Takes a page of memory. Throws where there is none.
+    /// Takes memory and a timer. Throws where there is none.
     public init() throws(Errno) {
-        guard let page = clinux_shared_page() else { throw Errno.current }
-        self.page = page
+        let timer = FileDescriptor(owning: clinux_timer())
+        if timer.rawValue < 0 { throw Errno.current }
+        guard let memory = clinux_shared_memory(ChildProgress.answerOffset + ChildProgress.answerLimit) else { throw Errno.current }
+        self.timer = timer
+        self.memory = memory
     }
 
-    deinit { munmap(page, 4096) }
+    deinit { munmap(memory, ChildProgress.answerOffset + ChildProgress.answerLimit) }
+
+    private func number(_ offset: Int) -> Int { memory.load(fromByteOffset: offset, as: Int.self) }
+
+    private func setNumber(_ offset: Int, _ value: Int) { memory.storeBytes(of: value, toByteOffset: offset, as: Int.self) }
 
     /// Forgets all, before the next child.
-    public func clear() { memset(page, 0, 4096) }
+    func clear() {
+        if expiry != 0 { expiry = 0 }
+        memset(memory, 0, ChildProgress.textOffset)
+    }
+
+    // MARK: Answer
 
     /// Whether the child's answer is there.
-    public var isComplete: Bool {
-        get { page.load(as: UInt8.self) != 0 }
-        set { page.storeBytes(of: newValue ? 1 : 0, as: UInt8.self) }
+    public var isComplete: Bool { number(0) != 0 }
+
+    /// The child's answer; nil where there is none. One that is too long can't be given.
+    var answer: [UInt8]? {
+        get { isComplete ? Array(UnsafeRawBufferPointer(start: memory + ChildProgress.answerOffset, count: number(32))) : nil }
+        set {
+            guard let newValue, newValue.count <= ChildProgress.answerLimit else { return }
+            newValue.withUnsafeBytes { bytes in
+                if let start = bytes.baseAddress {
+                    (memory + ChildProgress.answerOffset).copyMemory(from: start, byteCount: bytes.count)
+                }
+            }
+            setNumber(32, newValue.count)
+            setNumber(0, 1)
+        }
     }
+
+    // MARK: Work
 
     /// How many steps have been begun.
     public var step: Int {
-        get { page.load(fromByteOffset: 8, as: Int.self) }
-        set { page.storeBytes(of: newValue, toByteOffset: 8, as: Int.self) }
+        get { number(8) }
+        set { setNumber(8, newValue) }
     }
 
     /// When the current work has to be done, by the clock of ``Clock/milliseconds``; 0 for no limit.
-    public private(set) var deadline: Int {
-        get { page.load(fromByteOffset: 16, as: Int.self) }
-        set { page.storeBytes(of: newValue, toByteOffset: 16, as: Int.self) }
+    private var deadline: Int {
+        get { number(16) }
+        set {
+            setNumber(16, newValue)
+            // Setting it costs more than all else here: one that expires too early is set anew by the parent.
+            if newValue != 0 && (expiry == 0 || newValue < expiry) { expiry = newValue }
+        }
     }
 
-    /// Notes what is being done from now on, and how long it may take.
-    public func begin(_ what: String, limitMilliseconds: Int) {
-        let bytes = Array(what.utf8.prefix(ChildProgress.textLimit))
-        bytes.withUnsafeBytes {
-            (page + ChildProgress.textOffset).copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(page), byteCount: $0.count)
+    /// When the timer expires; 0 for never.
+    private var expiry: Int {
+        get { number(40) }
+        set {
+            setNumber(40, newValue)
+            _ = clinux_timer_set(timer.rawValue, Int64(newValue))
         }
-        page.storeBytes(of: bytes.count, toByteOffset: 24, as: Int.self)
+    }
+
+    /// Whether the time is over. Where the timer has expired without that, it is set anew: to when it is, or to a while from now where
+    /// there is no limit at the moment. The child may be unable to: a module can have closed all its descriptors.
+    func isOverdue() -> Bool {
+        let now = Clock.milliseconds
+        if deadline != 0 && deadline <= now { return true }
+        expiry = deadline == 0 ? now + 1000 : deadline
+        return false
+    }
+
+    /// Notes what is being done from now on, and how long it may take; 0 is without limit.
+    public func begin(_ what: String, limitMilliseconds: Int) {
+        var count = 0
+        for byte in what.utf8.prefix(ChildProgress.textLimit) {
+            memory.storeBytes(of: byte, toByteOffset: ChildProgress.textOffset + count, as: UInt8.self)
+            count += 1
+        }
+        setNumber(24, count)
         deadline = limitMilliseconds == 0 ? 0 : Clock.milliseconds + limitMilliseconds
     }
 
     /// Notes that nothing is being done that could fail by itself.
     public func end() {
         deadline = 0
-        page.storeBytes(of: 0, toByteOffset: 24, as: Int.self)
+        setNumber(24, 0)
     }
 
     /// What is being done; empty for nothing.
     public var current: String {
-        let count = min(max(page.load(fromByteOffset: 24, as: Int.self), 0), ChildProgress.textLimit)
-        return String(decoding: UnsafeRawBufferPointer(start: page + ChildProgress.textOffset, count: count), as: UTF8.self)
+        let count = min(max(number(24), 0), ChildProgress.textLimit)
+        return String(decoding: UnsafeRawBufferPointer(start: memory + ChildProgress.textOffset, count: count), as: UTF8.self)
     }
 }

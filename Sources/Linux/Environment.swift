@@ -9,6 +9,9 @@ public enum Environment {
     /// that a caller can't steer what such a process loads. The corresponding C function is `secure_getenv`.
     public static func trustedValue(_ name: String) -> String? { secure_getenv(name).map { String(cString: $0) } }
 
+    /// Whether the process has privileges that its caller lacks. The corresponding C constant is `AT_SECURE`, getauxval(3).
+    public static var hasElevatedPrivileges: Bool { getauxval(UInt(AT_SECURE)) != 0 }
+
     /// All variables as `NAME=value`.
     public static var all: [String] {
         var result: [String] = []

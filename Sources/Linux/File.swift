@@ -60,6 +60,12 @@ public enum File {
     /// Whether something is at `path` (symbolic links followed).
     public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// Whether something is at `path`, be it a symbolic link that leads nowhere.
+    public static func isThere(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
+    }
+
     /// Makes `path` and the directories above it that are missing, each with `mode`.
     public static func makeDirectories(_ path: String, mode: mode_t) throws(Errno) {
         if mkdir(path, mode) == 0 || Errno.current == .exists { return }

@@ -26,6 +26,16 @@ public struct FileDescriptor: ~Copyable {
         return FileDescriptor(owning: descriptor)
     }
 
+    /// Reads at most `count` bytes from a place in the file; nil where that fails. The corresponding C function is `pread`.
+    public func bytes(at offset: Int, count: Int) -> [UInt8]? {
+        guard offset >= 0, count >= 0 else { return nil }
+        var bytes = [UInt8](repeating: 0, count: count)
+        let got = bytes.withUnsafeMutableBytes { pread(rawValue, $0.baseAddress, count, offset) }
+        if got < 0 { return nil }
+        bytes.removeLast(count - got)
+        return bytes
+    }
+
     /// Reads to the end of the file. Throws `EFBIG` when there are more than `limit` bytes.
     public func readAll(limit: Int) throws(Errno) -> [UInt8] {
         var bytes: [UInt8] = []

@@ -7,22 +7,27 @@ import NetworkConfiguration
 
 /// Finds what is wrong with a configuration file without running it.
 struct ConfigurationValidator {
-    /// What was found: errors make the network unusable, warnings are likely mistakes.
+    /// What was found: errors make the network unusable, warnings are likely mistakes. In the order of the file.
     struct Report {
-        var errors: [String] = []
-        var warnings: [String] = []
+        fileprivate var errorFindings: [Finding] = []
+        fileprivate var warningFindings: [Finding] = []
+
+        var errors: [String] { Finding.texts(errorFindings) }
+        var warnings: [String] { Finding.texts(warningFindings) }
     }
 
-    private let engine: ChainEngine
+    private let modules: InstalledModules
     private let schema: JSONSchema
     private let pluginPath = RuntimeSession.variable("CNI_PATH", "")
     private var report = Report()
+    /// The file, and where in it things stand.
+    private var source: (json: JSON, map: SourceMap)?
     /// The version that plugins will be told.
     private var version = CNIVersion.current
 
     /// A validator of any number of files.
     init(_ modules: InstalledModules) {
-        engine = modules.engine
+        self.modules = modules
         schema = JSONSchema(modules.schema)
     }
 
@@ -31,45 +36,70 @@ struct ConfigurationValidator {
         var validator = self
         do throws(CNIError) {
             let bytes = try ConfigurationValidator.read(file)
-            validator.checkSchema(bytes)
+            // What is no JSON is told where it is decoded.
+            validator.source = (try? JSON(parsing: bytes)).map { ($0, SourceMap(bytes)) }
+            validator.checkSchema()
             let network = try NetworkConfiguration(bytes)
             validator.check(network)
         } catch {
-            validator.report.errors.append(error.text)
+            validator.add(error: error.text)
         }
         return validator.report
     }
 
-    /// Compares the file with the schemas of the modules: each finding with its place in the text.
-    private mutating func checkSchema(_ bytes: [UInt8]) {
-        // What is no JSON is told where it is decoded.
-        guard let json = try? JSON(parsing: bytes) else { return }
-        let map = SourceMap(bytes)
+    /// Compares the file with the schemas of the modules.
+    private mutating func checkSchema() {
+        guard let source else { return }
         // null counts as absent, for us as for the reference plugins.
-        let (errors, unknownKeys) = schema.examine(json.withoutNulls)
-        func text(_ finding: SchemaFinding) -> String {
-            let place = map.place(finding.pointer, isKey: finding.isKey)
-            return "line \(place.line), column \(place.column) (\(finding.pointer.isEmpty ? "/" : finding.pointer)): \(finding.text)"
+        let (errors, unknownKeys) = schema.examine(source.json.withoutNulls)
+        func finding(_ found: SchemaFinding) -> Finding {
+            Finding(pointer: found.pointer, place: source.map.place(found.pointer, isKey: found.isKey), text: found.text)
         }
-        // Of two parts of the schema that say the same, one is enough.
-        for error in errors.map(text) where !report.errors.contains(error) { report.errors.append(error) }
-        report.warnings += unknownKeys.map(text)
+        report.errorFindings += errors.map(finding)
+        report.warningFindings += unknownKeys.map(finding)
+    }
+
+    // MARK: Findings
+
+    private mutating func add(warning text: String) { report.warningFindings.append(finding(text)) }
+
+    /// Unless the schema has already told what is wrong at that place.
+    private mutating func add(error text: String) {
+        let finding = finding(text)
+        if finding.place == nil || !report.errorFindings.contains(where: { $0.pointer == finding.pointer }) {
+            report.errorFindings.append(finding)
+        }
+    }
+
+    /// A text that begins with the path of a key, `plugins[0].ipam.type: …`, as errors about the configuration do, gets its place.
+    private func finding(_ text: String) -> Finding {
+        guard let source, let colon = text.firstRange(of: ": ") else { return Finding(text: text) }
+        var pointer = ConfigurationValidator.pointer(of: text[..<colon.lowerBound])
+        // A plugin's own file is a list of one.
+        if source.json.object?["plugins"] == nil, pointer.hasPrefix("/plugins/0") { pointer = String(pointer.dropFirst(10)) }
+        let first = pointer.split(separator: "/", maxSplits: 1).first.map { "/\($0)" } ?? ""
+        guard JSONPointer.value(first, in: source.json) != nil else { return Finding(text: text) }
+        return Finding(pointer: pointer, place: source.map.place(pointer), text: String(text[colon.upperBound...]))
+    }
+
+    /// `a[0].b` as a JSON pointer.
+    private static func pointer(of path: Substring) -> String {
+        path.split(separator: ".").map { part in
+            let words = part.split(whereSeparator: { $0 == "[" || $0 == "]" })
+            return words.map { JSONPointer.join("", String($0)) }.joined()
+        }.joined()
     }
 
     private static func read(_ file: String) throws(CNIError) -> [UInt8] {
         do throws(Errno) { return try File.read(file) } catch { throw CNIError(.ioFailure, error.text) }
     }
 
-    private mutating func note(_ body: () throws(CNIError) -> Void) {
-        do throws(CNIError) { try body() } catch { report.errors.append(error.text) }
-    }
-
     private mutating func check(_ network: NetworkConfiguration) {
-        note { () throws(CNIError) in try Names.checkNetwork(network.name) }
+        do throws(CNIError) { try Names.checkNetwork(network.name) } catch { add(error: "name: \(error.text)") }
         let version = network.cniVersion.isEmpty ? "0.1.0" : network.cniVersion
-        if network.cniVersion.isEmpty { report.warnings.append("cniVersion: is missing: 0.1.0 counts, which has neither chains nor CHECK") }
+        if network.cniVersion.isEmpty { add(warning: "cniVersion: is missing: 0.1.0 counts, which has neither chains nor CHECK") }
         if !CNIVersion.released.contains(version) {
-            report.errors.append("cniVersion: \"\(version)\" is not supported: \(CNIVersion.released.joined(separator: ", ")) are")
+            add(error: "cniVersion: \"\(version)\" is not supported: \(CNIVersion.released.joined(separator: ", ")) are")
         }
         self.version = version
         check(network.plugins, place: "plugins", network: network.name)
@@ -79,7 +109,7 @@ struct ConfigurationValidator {
         for (index, plugin) in plugins.enumerated() {
             let at = "\(place)[\(index)]"
             guard let object = plugin.object else {
-                report.errors.append("\(at): expected an object, found \(plugin.kind)")
+                add(error: "\(at): expected an object, found \(plugin.kind)")
                 continue
             }
             check(ConfigReader(object, at: at), isFirst: index == 0, network: network)
@@ -87,24 +117,26 @@ struct ConfigurationValidator {
     }
 
     private mutating func check(_ plugin: ConfigReader, isFirst: Bool, network: String) {
-        do throws(CNIError) {
-            let type = try PluginConfiguration.pluginType(plugin)
-            // What runtimes read of every plugin.
-            _ = try plugin.object("capabilities")
-            _ = try plugin.object("args")
-            _ = try ResultFormat.decodeDNS(plugin)
-            _ = try PluginConfiguration.timeoutSeconds(try plugin.object("catena"))
+        var failures: [CNIError] = []
+        func attempt(_ body: () throws(CNIError) -> Void) { do throws(CNIError) { try body() } catch { failures.append(error) } }
+        var type = ""
+        attempt { () throws(CNIError) in type = try PluginConfiguration.pluginType(plugin) }
+        // What runtimes read of every plugin.
+        attempt { () throws(CNIError) in _ = try plugin.object("capabilities") }
+        attempt { () throws(CNIError) in _ = try plugin.object("args") }
+        attempt { () throws(CNIError) in _ = try ResultFormat.decodeDNS(plugin) }
+        attempt { () throws(CNIError) in _ = try PluginConfiguration.timeoutSeconds(try plugin.object("catena")) }
+        attempt { () throws(CNIError) in
             if let ipam = try plugin.object("ipam"), let delegate = try ipam.string("type"), !delegate.isEmpty {
                 try checkPresent(delegate, place: ipam.path("type"))
             }
-            if type == "catena" {
-                try checkHost(plugin, network)
-            } else {
-                try checkPresent(type, place: plugin.path("type"))
-                checkPosition(type, plugin, isFirst)
-            }
-        } catch {
-            report.errors.append(error.text)
+        }
+        if !type.isEmpty && type != "catena" { attempt { () throws(CNIError) in try checkPresent(type, place: plugin.path("type")) } }
+        for failure in failures { add(error: failure.text) }
+        if type == "catena" {
+            do throws(CNIError) { try checkHost(plugin, network) } catch { add(error: error.text) }
+        } else {
+            checkPosition(type, plugin, isFirst)
         }
     }
 
@@ -128,11 +160,11 @@ struct ConfigurationValidator {
     private func checkPresent(_ type: String, place: String) throws(CNIError) {
         guard Names.isPluginType(type) else { throw CNIError(.invalidConfiguration, "\(place): \"\(type)\" can't be a plugin's name") }
         do throws(CNIError) {
-            if let module = try engine.module(type) {
-                if CNIVersion.released.contains(version) { _ = try module.version(for: version) }
+            if let module = try modules.module(type) {
+                if CNIVersion.released.contains(version) { _ = try LoadedModule.version(for: version, of: module.cniVersions) }
                 return
             }
-            if engine.executable(type, in: pluginPath) != nil { return }
+            if ChainEngine.executable(type, in: pluginPath) != nil { return }
         } catch {
             throw error.prefixed(place)
         }
@@ -143,15 +175,36 @@ struct ConfigurationValidator {
 
     /// An order that can't be meant: an IPAM plugin in the chain, a meta plugin before there is an interface.
     private mutating func checkPosition(_ type: String, _ plugin: ConfigReader, _ isFirst: Bool) {
-        guard let kind = (try? engine.module(type))?.kind else { return }
+        guard let kind = (try? modules.module(type))?.kind else { return }
         if kind == "ipam" {
-            report.warnings.append("\(plugin.path("type")): \(type) is an IPAM plugin: it belongs under \"ipam\" of an interface plugin")
+            add(warning: "\(plugin.path("type")): \(type) is an IPAM plugin: it belongs under \"ipam\" of an interface plugin")
         }
         if kind == "meta" && isFirst {
-            report.warnings.append("\(plugin.path("type")): \(type) needs the result of a plugin before it, and is first")
+            add(warning: "\(plugin.path("type")): \(type) needs the result of a plugin before it, and is first")
         }
         if kind == "interface" && !isFirst && type != "loopback" {
-            report.warnings.append("\(plugin.path("type")): \(type) makes an interface, and is not first")
+            add(warning: "\(plugin.path("type")): \(type) makes an interface, and is not first")
         }
+    }
+}
+
+/// One thing that is wrong with a file.
+private struct Finding {
+    var pointer = ""
+    /// Where it stands; nil where that can't be told.
+    var place: SourceMap.Place?
+    let text: String
+
+    private var line: String {
+        guard let place else { return text }
+        return "line \(place.line), column \(place.column) (\(pointer.isEmpty ? "/" : pointer)): \(text)"
+    }
+
+    /// In the order of the file, none twice.
+    static func texts(_ findings: [Finding]) -> [String] {
+        func order(_ finding: Finding) -> (Int, Int) { (finding.place?.line ?? .max, finding.place?.column ?? 0) }
+        var lines: [String] = []
+        for finding in findings.sorted(by: { order($0) < order($1) }) where !lines.contains(finding.line) { lines.append(finding.line) }
+        return lines
     }
 }

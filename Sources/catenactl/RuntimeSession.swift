@@ -17,9 +17,6 @@ struct RuntimeSession {
     private let capabilityArguments: JSONObject
     private let pluginPath: String
     private let cache = ResultCache()
-    private let engine = ChainEngine(
-        directories: .standard, log: .fromEnvironment, isChain: true, records: AttachmentRecords(directory: AttachmentRecords.toolDirectory)
-    )
 
     /// Loads the network's configuration. For an attachment that is to be deleted, the one that was kept at its ADD will do.
     init(network name: String, deleting target: Target? = nil) throws(CNIError) {
@@ -63,10 +60,28 @@ struct RuntimeSession {
 
     // MARK: Operations
 
+    /// Runs a request in a child process, as `catena` does: a module that crashes is one error, and its chain is undone.
+    private func run(_ request: ChainRequest) throws(CNIError) -> JSON? {
+        func engine(_ progress: ChildProgress) -> ChainEngine {
+            ChainEngine(
+                directories: .standard, log: .fromEnvironment, isChain: true,
+                records: AttachmentRecords(directory: AttachmentRecords.toolDirectory), progress: progress)
+        }
+        var deletion = request
+        deletion.operation = .del
+        let undone = deletion
+        let text = try IsolatedOperation.run(
+            request.operation, undo: { (progress, steps) throws(CNIError) in try engine(progress).delete(undone, steps: steps) },
+            { (progress) throws(CNIError) in
+                guard let result = try engine(progress).run(request) else { return "" }
+                return try ResultFormat.encode(result, version: request.cniVersion).text()
+            })
+        return text.isEmpty ? nil : try? JSON(parsing: text)
+    }
+
     /// ADD of the network; the result is kept in the cache, and returned in the network's version.
     func add(_ target: Target) throws(CNIError) -> JSON {
-        guard let result = try engine.run(try request(.add, target)) else { return .null }
-        let json = try ResultFormat.encode(result, version: cniVersion)
+        let json = try run(try request(.add, target)) ?? .null
         do throws(CNIError) {
             try cache.write(
                 ResultCache.Entry(
@@ -75,7 +90,7 @@ struct RuntimeSession {
         } catch {
             // ADD has failed then: what it made has to go.
             do throws(CNIError) {
-                _ = try engine.run(try request(.del, target, cached: result))
+                _ = try run(try request(.del, target, cached: try? ResultFormat.decode(json, defaultVersion: cniVersion)))
             } catch let second {
                 throw CNIError(error.code, error.message, details: "undo failed, something may be left: \(second.text)")
             }
@@ -88,12 +103,12 @@ struct RuntimeSession {
     func check(_ target: Target) throws(CNIError) {
         try require(.check)
         if network.disableCheck { return }
-        _ = try engine.run(try request(.check, target, cached: try cachedResult(target)))
+        _ = try run(try request(.check, target, cached: try cachedResult(target)))
     }
 
     /// DEL of the network; then the cache forgets it.
     func del(_ target: Target) throws(CNIError) {
-        _ = try engine.run(try request(.del, target, cached: try? cachedResult(target)))
+        _ = try run(try request(.del, target, cached: try? cachedResult(target)))
         try cache.remove(network: network.name, target.attachment)
     }
 
@@ -109,7 +124,7 @@ struct RuntimeSession {
             }
         }
         if let version = CNIVersion(cniVersion), version >= Operation.gc.since {
-            do throws(CNIError) { _ = try engine.run(try request(.gc, nil, valid: valid)) } catch { failures.append(error.text) }
+            do throws(CNIError) { _ = try run(try request(.gc, nil, valid: valid)) } catch { failures.append(error.text) }
         }
         if let first = failures.first {
             throw CNIError("gc of network \(network.name): \(first)", details: failures.dropFirst().joined(separator: "; "))
@@ -122,14 +137,14 @@ struct RuntimeSession {
         let target = Target(containerID: entry.containerID, netns: netns, interfaceName: entry.interfaceName)
         var request = try request(.del, target, cached: try? cachedResult(target), offered: entry.capabilityArguments)
         request.arguments = entry.arguments
-        _ = try engine.run(request)
+        _ = try run(request)
         try cache.remove(network: network.name, entry.attachment)
     }
 
     /// STATUS of the plugins. False where the network's version is too old to ask them.
     func status() throws(CNIError) -> Bool {
         guard let version = CNIVersion(cniVersion), version >= Operation.status.since else { return false }
-        _ = try engine.run(try request(.status, nil))
+        _ = try run(try request(.status, nil))
         return true
     }
 

@@ -128,7 +128,7 @@ def test_validate(tool, host, stage):
     text = host.write("/run/test/text.conflist", '{"name": "x",\n  "plugins": [}')
     done = tool("validate", good, bad, text, check=False)
     assert done.returncode == 1
-    for words in ("9.9.9", "plugins[0].type", "plugins[1].type", "plugins[2].ipam.type", "plugins[3].type", f"{text}: error: line 2"):
+    for words in ("9.9.9", "(/plugins/0/type)", "(/plugins/1/type)", "(/plugins/2/ipam/type)", "(/plugins/3/type)", f"{text}: error: line 2"):
         assert words in done.stdout, words
 
 
@@ -147,13 +147,33 @@ def test_validate_by_the_modules_schemas(tool, host):
     assert done.stdout.splitlines() == [
         f"{bad}: warning: line 4, column 25 (/plugins/0/isGatway): unknown key \"isGatway\": did you mean \"isGateway\"?",
         f"{bad}: warning: line 5, column 53 (/plugins/0/ipam/ranges/0/0/subnt): unknown key \"subnt\": did you mean \"subnet\"?",
-        f"{bad}: warning: plugins[1].chain[0].type: portmap needs the result of a plugin before it, and is first",
+        f"{bad}: warning: line 6, column 45 (/plugins/1/chain/0/type): portmap needs the result of a plugin before it, and is first",
         f"{bad}: error: line 4, column 5 (/plugins/0): \"hairpinMode\" and \"promiscMode\" can't be set so together",
         f"{bad}: error: line 4, column 50 (/plugins/0/mtu): expected an integer, found the string \"1500\"",
         f"{bad}: error: line 5, column 51 (/plugins/0/ipam/ranges/0/0): key \"subnet\" is missing",
         f"{bad}: error: line 6, column 67 (/plugins/1/chain/0/backend): expected \"nftables\", found the string \"nftable\": "
         "did you mean \"nftables\"?",
     ]
+
+
+def test_validate_has_a_place_for_everything(tool, host):
+    """What no schema can tell has its place too, in the order of the file; a plugin's own file is a list of one."""
+    bad = host.write("/run/test/bad.conflist", """{ "cniVersion": "1.0.0", "name": "my net",
+  "plugins": [
+    { "type": "bridge", "catena": {"timeout": 0}, "ipam": {"type": "nowhere"} },
+    { "type": "nowhere" },
+    { "type": "host-local" },
+    { "type": "bridge", "dns": {"nameservers": "1.1.1.1"} } ] }""")
+    found = [line.removeprefix(f"{bad}: ") for line in tool("validate", bad, check=False).stdout.splitlines()]
+    places = [line.split(": ", 2)[:2] for line in found]
+    assert [place for place in places if place[0] == "warning"] == [
+        ["warning", "line 5, column 15 (/plugins/2/type)"], ["warning", "line 6, column 15 (/plugins/3/type)"]]
+    assert [place for place in places if place[0] == "error"] == [
+        ["error", "line 1, column 34 (/name)"], ["error", "line 3, column 47 (/plugins/0/catena/timeout)"],
+        ["error", "line 3, column 68 (/plugins/0/ipam/type)"], ["error", "line 4, column 15 (/plugins/1/type)"],
+        ["error", "line 6, column 48 (/plugins/3/dns/nameservers)"]]
+    single = host.write("/run/test/single.conf", '{ "cniVersion": "1.0.0", "name": "n",\n  "type": "nowhere" }')
+    assert "line 2, column 11 (/type): " in tool("validate", single, check=False).stdout
 
 
 def test_plugins_without_a_module_may_have_any_keys(tool, host):

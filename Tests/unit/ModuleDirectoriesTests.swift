@@ -67,6 +67,30 @@ import Testing
         }
     }
 
+    @Test func everyDirectoryAndLinkOnTheWayIsLookedAt() throws {
+        try withDirectory { directory in
+            try File.replace("\(directory)/a.so", with: [], mode: 0o755)
+            try withDirectory { other in
+                symlink(directory, "\(other)/link")
+                #expect(refusal("\(other)/link") == nil)
+                chmod(other, 0o777)
+                #expect(refusal("\(other)/link")?.contains("\(other) is writable by others") == true)
+                // In a directory with the sticky bit others can't replace the link.
+                chmod(other, 0o1777)
+                #expect(refusal("\(other)/./link/../\(directory.dropFirst(5))") == nil)
+            }
+        }
+    }
+
+    @Test func aLinkThatLeadsNowhereIsRefused() throws {
+        try withDirectory { directory in
+            symlink("nowhere", "\(directory)/a.so")
+            #expect(refusal(directory)?.contains("can't be examined: No such file or directory") == true)
+            symlink("b.so", "\(directory)/b.so")
+            #expect(refusal(directory, "b")?.contains("too many symbolic links") == true)
+        }
+    }
+
     @Test func whatIsNoModuleIsRefused() throws {
         try withDirectory { directory in
             try File.replace("\(directory)/a.so", with: Array("no module".utf8), mode: 0o755)

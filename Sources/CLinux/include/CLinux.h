@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -47,12 +48,14 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -156,10 +159,47 @@ static inline pid_t clinux_fork(void) {
     return pid;
 }
 
-/// A page of memory that this process shares with the children it forks; NULL where there is none to be had.
-static inline void *clinux_shared_page(void) {
-    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return page == MAP_FAILED ? NULL : page;
+/// Memory that this process shares with the children it forks; NULL where there is none to be had. What is never touched costs nothing.
+static inline void *clinux_shared_memory(size_t bytes) {
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/// A timer as a descriptor, timerfd_create(2), by CLOCK_MONOTONIC.
+static inline int clinux_timer(void) { return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK); }
+
+/// Sets the timer to expire at a time in milliseconds; 0 stops it.
+static inline int clinux_timer_set(int fd, int64_t milliseconds) {
+    struct itimerspec when = {.it_value = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000}};
+    return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/// Makes this process the parent of what its descendants leave behind: prctl(2), PR_SET_CHILD_SUBREAPER.
+static inline int clinux_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL); }
+
+/// Makes a mount and all below it read-only, or undoes that: mount_setattr(2), of Linux 5.12, which older libcs know nothing of.
+static inline int clinux_set_read_only(const char *path, int read_only) {
+    struct {
+        uint64_t set, clear, propagation, userns;
+    } change = {read_only ? MS_RDONLY : 0, read_only ? 0 : MS_RDONLY, 0, 0};
+    return (int)syscall(442, AT_FDCWD, path, 0x8000 /* AT_RECURSIVE */, &change, sizeof change);
+}
+
+/// The bytes of the heap that are in use, mallinfo2(3); -1 where this libc can't tell. What the thread's cache holds counts as in use: it is
+/// filled before, so that it holds the same each time.
+static inline int64_t clinux_heap_in_use(void) {
+    void *blocks[64][7];
+    for (size_t size = 0; size < 64; size++)
+        for (size_t index = 0; index < 7; index++) blocks[size][index] = malloc(24 + 16 * size);
+    for (size_t size = 0; size < 64; size++)
+        for (size_t index = 0; index < 7; index++) free(blocks[size][index]);
+    struct counts {
+        size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+    };
+    struct counts (*ask)(void) = (struct counts(*)(void))dlsym(RTLD_DEFAULT, "mallinfo2");
+    if (!ask) return -1;
+    struct counts counts = ask();
+    return (int64_t)(counts.uordblks + counts.hblkhd);
 }
 
 /// The environment of this process, to hand on to an executable plugin.
