@@ -8,19 +8,13 @@ import subprocess
 import pytest
 
 import harness
-from harness import SDK, CNIFailure, Runtime, ask, assert_check_finds, assert_detached, bridge, conflist, host_local, run_plugin, serve
+from harness import CNIFailure, Runtime, ask, assert_check_finds, assert_detached, bridge, conflist, host_local, run_plugin, serve
 
 EXAMPLES = harness.REPO / "Examples/modules"
 TYPES = {"c": "route-dns", "cpp": "deny-egress", "rust": "pinned", "swift": "routed"}
 RESERVATIONS = r"^/var/lib/cni/networks|^/run/cni"
 
 pytestmark = pytest.mark.ours("modules of ours")
-
-
-@pytest.fixture(scope="session")
-def sdk(stage):
-    """The installation that the examples are built against."""
-    return SDK(harness.REPO / ".build" / "examples")
 
 
 @pytest.fixture
