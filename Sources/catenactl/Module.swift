@@ -4,7 +4,8 @@ import ChainEngine
 import Linux
 
 struct Module: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "See which modules are installed.", subcommands: [ModuleList.self])
+    static let configuration = CommandConfiguration(
+        abstract: "See which modules are installed; begin a new one.", subcommands: [ModuleList.self, ModuleNew.self])
 }
 
 struct ModuleList: ParsableCommand {
