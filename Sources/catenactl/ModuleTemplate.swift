@@ -84,6 +84,7 @@ struct ModuleTemplate {
         MODULEDIR := $(shell pkg-config --variable=moduledir catena)
         PROGDIR   := $(shell pkg-config --variable=progdir catena)
         CNIBINDIR ?= $(shell pkg-config --variable=cnibindir catena)
+        $(if $(MODULEDIR),,$(error pkg-config does not find catena: is it installed? PKG_CONFIG_PATH=PREFIX/lib/pkgconfig says where))
 
         .PHONY: all install clean
 

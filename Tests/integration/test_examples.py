@@ -288,6 +288,16 @@ def test_cpp_needs_addresses(installed, a, before, words):
     assert failure.code == 7 and words in failure.text
 
 
+def test_cpp_wrapper_without_a_result(sdk, module, host, a):
+    """CHECK can't compare without one; DEL and GC need none, nor a table."""
+    config = {"cniVersion": "1.1.0", "name": "net", **deny("192.0.2.2")}
+    outcome = run_plugin(host, sdk.plugins / "deny-egress", "CHECK", config, path=sdk.plugins)
+    assert outcome.error["code"] == 7 and "prevResult: is missing" in outcome.error["msg"]
+    for verb, more in (("DEL", {}), ("GC", {"cni.dev/valid-attachments": []})):
+        assert run_plugin(host, sdk.plugins / "deny-egress", verb, {**config, **more}, path=sdk.plugins).ok
+    assert denied(host) == ""
+
+
 # ---- Rust: pinned ----
 
 POD = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME="

@@ -1,7 +1,9 @@
 """`catenactl module new`: what it writes builds against an installation, and does in a chain what its README says."""
 
 import json
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -188,3 +190,10 @@ def test_help(sdk, host):
     text = host.out([sdk.prefix / "bin/catenactl", "module", "new", "--help"])
     for line in ("c       meta, interface, ipam", "c++     meta", "rust    meta, ipam", "swift   interface"):
         assert line in text
+
+
+def test_without_an_installation(new, sdk, scratch):
+    """make says what is missing."""
+    new("my-plugin", "--language", "c", cwd=scratch)
+    done = subprocess.run(["make", "-C", scratch / "my-plugin"], env={"PATH": os.environ["PATH"], "PKG_CONFIG_LIBDIR": "/nowhere"}, capture_output=True, text=True)
+    assert done.returncode != 0 and "pkg-config does not find catena: is it installed? PKG_CONFIG_PATH=PREFIX/lib/pkgconfig says where" in done.stderr

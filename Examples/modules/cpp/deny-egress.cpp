@@ -252,7 +252,7 @@ std::vector<Network> addresses(const catena_call &call) {
     const catena_result *result = call.prev_result;
     for (uint32_t index = 0; result && index < result->ip_count; index++) {
         const catena_ip &ip = *result->ips[index];
-        if (ip.interface_index >= 0) {
+        if (ip.interface_index >= 0 && static_cast<uint32_t>(ip.interface_index) < result->interface_count) {
             const catena_interface &interface = *result->interfaces[ip.interface_index];
             if (!interface.sandbox || std::strcmp(interface.name, call.ifname) != 0) continue;
         }
@@ -297,6 +297,7 @@ void del(const catena_call &call) {
 
 void check(const catena_call &call) {
     const auto list = destinations(call);
+    if (!call.prev_result) throw Failure(CATENA_ERROR_INVALID_CONFIGURATION, "prevResult: is missing", "CHECK needs the result of ADD");
     const Nft nft(call);
     std::string missing;
     for (const std::string &chain : {base, chain_of(list)})

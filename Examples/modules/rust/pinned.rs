@@ -148,7 +148,7 @@ fn release(directory: &Path, wanted: impl Fn(&str) -> bool) -> Outcome {
     };
     for entry in entries {
         let path = entry.map_err(doing)?.path();
-        if fs::read_to_string(&path).map_or(false, |owner| wanted(&owner)) {
+        if matches!(fs::read_to_string(&path), Ok(owner) if wanted(&owner)) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(doing(error)),
                 _ => {}
@@ -201,7 +201,10 @@ fn check(call: &Call) -> Outcome {
         let found = fs::read_to_string(file(&config.directory, address)).unwrap_or_default();
         if found != us {
             let holder = if found.is_empty() { "no one's".to_string() } else { format!("that of {}", found.replace('\n', " ")) };
-            return Err(Failure::new(102, format!("check {}: expected the reservation of {}, found {}", who(call), address.address, holder)));
+            return Err(Failure::new(
+                102,
+                format!("check {}: expected the reservation of {}, found {}", who(call), address.address, holder),
+            ));
         }
     }
     Ok(())

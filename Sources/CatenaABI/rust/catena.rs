@@ -462,8 +462,7 @@ impl Call {
     /// Whether an nftables chain exists.
     pub fn nft_has_chain(&self, family: &str, table: &str, chain: &str) -> Outcome<bool> {
         let nft = self.nft()?;
-        let status =
-            unsafe { (nft.has_chain)(self.raw, c_string(family).as_ptr(), c_string(table).as_ptr(), c_string(chain).as_ptr()) };
+        let status = unsafe { (nft.has_chain)(self.raw, c_string(family).as_ptr(), c_string(table).as_ptr(), c_string(chain).as_ptr()) };
         if status == raw::CATENA_NFT_ABSENT as i32 {
             return Ok(false);
         }
@@ -620,8 +619,8 @@ fn read_result(result: &raw::catena_result) -> Results {
         mtu: item.mtu,
         advmss: item.advmss,
         priority: item.priority,
-        table: (item.flags & raw::CATENA_ROUTE_HAS_TABLE != 0).then(|| item.table),
-        scope: (item.flags & raw::CATENA_ROUTE_HAS_SCOPE != 0).then(|| item.scope),
+        table: (item.flags & raw::CATENA_ROUTE_HAS_TABLE != 0).then_some(item.table),
+        scope: (item.flags & raw::CATENA_ROUTE_HAS_SCOPE != 0).then_some(item.scope),
     };
     Results {
         interfaces: list(result.interfaces, result.interface_count).into_iter().map(interface).collect(),
@@ -667,35 +666,48 @@ fn pointers<T>(items: &[T]) -> Vec<*const T> {
 /// Calls `body` with the result as C structs, which live until it returns.
 fn with_result<R>(result: &Results, body: impl FnOnce(&raw::catena_result) -> R) -> R {
     let mut texts = Texts::default();
-    let interfaces: Vec<_> = result.interfaces.iter().map(|item| raw::catena_interface {
-        size: size::<raw::catena_interface>(),
-        mtu: item.mtu,
-        name: texts.keep(&item.name),
-        mac: texts.keep_optional(&item.mac),
-        sandbox: texts.keep_optional(&item.sandbox),
-        socket_path: texts.keep_optional(&item.socket_path),
-        pci_id: texts.keep_optional(&item.pci_id),
-    }).collect();
-    let ips: Vec<_> = result.ips.iter().map(|item| raw::catena_ip {
-        size: size::<raw::catena_ip>(),
-        interface_index: item.interface.map_or(-1, |index| index as i32),
-        address: texts.keep(&item.address),
-        gateway: texts.keep_optional(&item.gateway),
-    }).collect();
-    let routes: Vec<_> = result.routes.iter().map(|item| raw::catena_route {
-        size: size::<raw::catena_route>(),
-        flags: item.table.map_or(0, |_| raw::CATENA_ROUTE_HAS_TABLE) | item.scope.map_or(0, |_| raw::CATENA_ROUTE_HAS_SCOPE),
-        dst: texts.keep(&item.dst),
-        gw: texts.keep_optional(&item.gw),
-        mtu: item.mtu,
-        advmss: item.advmss,
-        priority: item.priority,
-        table: item.table.unwrap_or(0),
-        scope: item.scope.unwrap_or(0),
-        reserved: 0,
-    }).collect();
+    let interfaces: Vec<_> = result
+        .interfaces
+        .iter()
+        .map(|item| raw::catena_interface {
+            size: size::<raw::catena_interface>(),
+            mtu: item.mtu,
+            name: texts.keep(&item.name),
+            mac: texts.keep_optional(&item.mac),
+            sandbox: texts.keep_optional(&item.sandbox),
+            socket_path: texts.keep_optional(&item.socket_path),
+            pci_id: texts.keep_optional(&item.pci_id),
+        })
+        .collect();
+    let ips: Vec<_> = result
+        .ips
+        .iter()
+        .map(|item| raw::catena_ip {
+            size: size::<raw::catena_ip>(),
+            interface_index: item.interface.map_or(-1, |index| index as i32),
+            address: texts.keep(&item.address),
+            gateway: texts.keep_optional(&item.gateway),
+        })
+        .collect();
+    let routes: Vec<_> = result
+        .routes
+        .iter()
+        .map(|item| raw::catena_route {
+            size: size::<raw::catena_route>(),
+            flags: item.table.map_or(0, |_| raw::CATENA_ROUTE_HAS_TABLE) | item.scope.map_or(0, |_| raw::CATENA_ROUTE_HAS_SCOPE),
+            dst: texts.keep(&item.dst),
+            gw: texts.keep_optional(&item.gw),
+            mtu: item.mtu,
+            advmss: item.advmss,
+            priority: item.priority,
+            table: item.table.unwrap_or(0),
+            scope: item.scope.unwrap_or(0),
+            reserved: 0,
+        })
+        .collect();
     let given = result.dns.clone().unwrap_or_default();
-    let (nameservers, search, options) = (texts.keep_all(&given.nameservers), texts.keep_all(&given.search), texts.keep_all(&given.options));
+    let (nameservers, search, options) =
+        (texts.keep_all(&given.nameservers), texts.keep_all(&given.search), texts.keep_all(&given.options));
     let dns = raw::catena_dns {
         size: size::<raw::catena_dns>(),
         nameserver_count: nameservers.len() as u32,
@@ -740,7 +752,8 @@ mod tests {
                 ours.push(format!("field {}.{} offset {} size {}", name, field.trim_start_matches("r#"), offset, size));
             }
         }
-        let mut theirs: Vec<_> = wanted.lines().filter(|line| !line.starts_with("function ")).map(|line| line.split(": ").next().unwrap().to_string()).collect();
+        let mut theirs: Vec<_> =
+            wanted.lines().filter(|line| !line.starts_with("function ")).map(|line| line.split(": ").next().unwrap().to_string()).collect();
         ours.sort();
         theirs.sort();
         assert_eq!(ours, theirs);
@@ -752,7 +765,11 @@ mod tests {
             interfaces: vec![Interface { name: "eth0".into(), sandbox: Some("/run/netns/a".into()), mtu: 1400, ..Interface::default() }],
             ips: vec![Address { address: "10.1.0.2/24".into(), gateway: Some("10.1.0.1".into()), interface: Some(0) }],
             routes: vec![Route { dst: "0.0.0.0/0".into(), table: Some(0), priority: 7, ..Route::default() }],
-            dns: Some(Dns { nameservers: vec!["192.0.2.53".into()], search: vec!["a.example".into(), "b.example".into()], ..Dns::default() }),
+            dns: Some(Dns {
+                nameservers: vec!["192.0.2.53".into()],
+                search: vec!["a.example".into(), "b.example".into()],
+                ..Dns::default()
+            }),
         };
         assert_eq!(with_result(&result, read_result), result);
         assert_eq!(with_result(&Results::default(), read_result), Results::default());

@@ -21,7 +21,9 @@ impl Value {
     /// A member of an object. One that is null counts as absent.
     pub fn get(&self, key: &str) -> Option<&Value> {
         match self {
-            Value::Object(members) => members.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value).filter(|value| **value != Value::Null),
+            Value::Object(members) => {
+                members.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value).filter(|value| **value != Value::Null)
+            }
             _ => None,
         }
     }
@@ -243,7 +245,8 @@ impl<'a> Parser<'a> {
         self.take("-");
         let leading_zero = self.peek() == b'0';
         let whole = self.digits();
-        let well_formed = whole > 0 && !(leading_zero && whole > 1)
+        let well_formed = whole > 0
+            && !(leading_zero && whole > 1)
             && (!self.take(".") || self.digits() > 0)
             && (!(self.take("e") || self.take("E")) || {
                 let _sign = self.take("+") || self.take("-");
@@ -326,7 +329,26 @@ mod tests {
     #[test]
     fn what_is_no_json_is_refused() {
         let deep = "[".repeat(100_000);
-        for text in ["", "{", "[1,]", "{\"a\":}", "{a:1}", "01", "1.", "-", "1e", "tru", "\"", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\n\"", "1 2", &deep] {
+        for text in [
+            "",
+            "{",
+            "[1,]",
+            "{\"a\":}",
+            "{a:1}",
+            "01",
+            "1.",
+            "-",
+            "1e",
+            "tru",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\ud800\"",
+            "\"\\ud800\\u0041\"",
+            "\"\n\"",
+            "1 2",
+            &deep,
+        ] {
             assert!(parse(text).is_err(), "{}", text);
         }
     }

@@ -122,10 +122,12 @@ enum RustTemplate {
         /// The configuration is that of the plugin that delegates to this one: our keys are in `ipam`.
         fn read_config(call: &Call) -> Outcome<Address> {
             let config = call.config()?;
-            let text = |key| config.get("ipam").and_then(|ipam| ipam.get(key)).map(|value| {
-                let text = value.as_str().map(str::to_string);
-                text.ok_or_else(|| Failure::new(CATENA_ERROR_DECODING_FAILURE, format!("ipam.{}: expected a string", key)))
-            });
+            let text = |key| {
+                config.get("ipam").and_then(|ipam| ipam.get(key)).map(|value| {
+                    let text = value.as_str().map(str::to_string);
+                    text.ok_or_else(|| Failure::new(CATENA_ERROR_DECODING_FAILURE, format!("ipam.{}: expected a string", key)))
+                })
+            };
             let address = text("address").unwrap_or_else(|| {
                 Err(Failure::new(CATENA_ERROR_INVALID_CONFIGURATION, "ipam.address: is missing").details("such as 10.123.0.2/24"))
             })?;

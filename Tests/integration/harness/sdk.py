@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import uuid
 
 import pytest
 
@@ -19,19 +20,27 @@ class SDK:
 
     def __init__(self, directory):
         self.directory = directory
-        self.built = {}
+        #: Of the test run: its processes share what one of them has built.
+        self.run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
         self.prefix = directory / "usr"
         self.modules = self.prefix / "lib/catena/modules"
         self.plugins = self.prefix / "lib/cni"
-        directory.mkdir(parents=True, exist_ok=True)
-        with self.locked():
-            self.make(REPO, "install", f"PREFIX={self.prefix}", f"CNIBINDIR={self.plugins}")
+        (directory / "done").mkdir(parents=True, exist_ok=True)
+        self.once("install", lambda: self.make(REPO, "install", f"PREFIX={self.prefix}", f"CNIBINDIR={self.plugins}"))
 
     def locked(self):
-        """Test processes share the directory: one at a time builds in it."""
+        """One test process at a time builds in the directory."""
         file = open(self.directory / "lock", "w")
         fcntl.flock(file, fcntl.LOCK_EX)
         return file
+
+    def once(self, name, body):
+        """Does something once in a test run: others may be using what it makes."""
+        done = self.directory / "done" / name
+        with self.locked():
+            if not done.exists() or done.read_text() != self.run:
+                body()
+                done.write_text(self.run)
 
     def environment(self):
         """Debian's rustc comes before others: it is the oldest that the interface for Rust is made for."""
@@ -56,11 +65,13 @@ class SDK:
 
     def build(self, language, folder, type):
         """The file of a module that is built and installed in a copy of a folder, which is kept: the next run builds what has changed."""
-        if folder not in self.built:
-            self.require_compiler(language)
-            with self.locked():
-                shutil.copytree(folder, self.directory / folder.name, dirs_exist_ok=True)
-                output = self.make(self.directory / folder.name, "install")
+        self.require_compiler(language)
+        copy = self.directory / folder.name
+
+        def build():
+            shutil.copytree(folder, copy, dirs_exist_ok=True)
+            output = self.make(copy, "install")
             assert "warning" not in output, output
-            self.built[folder] = self.modules / f"{type}.so"
-        return self.built[folder]
+
+        self.once(type, build)
+        return self.modules / f"{type}.so"
