@@ -8,7 +8,9 @@ import subprocess
 import pytest
 
 import harness
-from harness import CNIFailure, Runtime, ask, assert_check_finds, assert_detached, bridge, conflist, host_local, run_plugin, serve
+from harness import (
+    CNIFailure, NoAnswer, Runtime, ask, assert_check_finds, assert_detached, bridge, conflist, host_local, run_plugin, serve,
+)
 
 EXAMPLES = harness.REPO / "Examples/modules"
 TYPES = {"c": "route-dns", "cpp": "deny-egress", "rust": "pinned", "swift": "routed"}
@@ -152,6 +154,15 @@ def test_c_refuses(installed, host, a, keys, code, words):
 def test_c_needs_a_result(installed, host, a):
     failure = refused(installed, a, conflist(route_dns()))
     assert failure.code == 7 and "prevResult: is missing" in failure.text and "chain this plugin" in failure.text
+
+
+def test_c_wrapper_without_a_namespace(sdk, module, host):
+    """CHECK has the code for it; DEL succeeds."""
+    config = {"cniVersion": "1.0.0", "name": "net", **route_dns(routes=[{"dst": "198.51.100.0/24"}])}
+    outcome = run_plugin(host, sdk.plugins / "route-dns", "CHECK", config, netns="/run/netns/none", path=sdk.plugins)
+    assert outcome.error["code"] == 8 and "/run/netns/none: it does not exist" in outcome.error["msg"]
+    for netns in ("/run/netns/none", ""):
+        assert run_plugin(host, sdk.plugins / "route-dns", "DEL", config, netns=netns, path=sdk.plugins).ok
 
 
 def test_c_wrapper_undoes_what_it_did(sdk, module, host, a):
@@ -298,6 +309,15 @@ def test_cpp_wrapper_without_a_result(sdk, module, host, a):
     assert denied(host) == ""
 
 
+def test_cpp_wrapper_with_a_result_that_leads_nowhere(sdk, module, host, a):
+    """The host tells no index of an interface that is not there: modules use an index as it is."""
+    config = {"cniVersion": "1.0.0", "name": "net", **deny("192.0.2.2")}
+    config["prevResult"] = {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": a.path}], "ips": [{"address": "10.1.0.2/24", "interface": 700000}]}
+    for verb in ("ADD", "CHECK", "DEL"):
+        outcome = run_plugin(host, sdk.plugins / "deny-egress", verb, config, path=sdk.plugins)
+        assert outcome.ok, outcome
+
+
 # ---- Rust: pinned ----
 
 POD = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME="
@@ -368,6 +388,45 @@ def test_rust_an_address_is_one_containers(installed, host, a, b):
     assert "fd00:1::200" in failure.text and list(reserved(host)) == ["fd00:1::200"]
 
 
+SETS = """add table inet filter
+add set inet filter pinned4 { type ipv4_addr; }
+add set inet filter pinned6 { type ipv6_addr; }
+add chain inet filter in { type filter hook input priority 0; }
+add rule inet filter in ip saddr @pinned4 tcp dport 80 reject with tcp reset
+"""
+
+
+def test_rust_sets_of_the_administrator(installed, host, a, b):
+    """Set addresses are elements while they are in use: the administrator's rule holds for them, and for no one else."""
+    host.run(["nft", "-f", "-"], input=SETS)
+    network = pods(set4="inet filter pinned4", set6="inet filter pinned6", version="1.1.0")
+    installed.add(network, a, args=POD + "db-0")
+    installed.add(network, b, args=POD + "web-0")
+    ruleset = host.out(["nft", "list", "ruleset"])
+    assert "elements = { 10.1.0.200 }" in ruleset and "elements = { fd00:1::200 }" in ruleset
+    serve(host, "tcp", 80)
+    assert ask(b, "tcp", "10.1.0.1", 80).name == "host"
+    with pytest.raises(NoAnswer):
+        ask(a, "tcp", "10.1.0.1", 80)
+    installed.check(network, a)
+    host.run(["nft", "delete element inet filter pinned6 { fd00:1::200 }"])
+    with pytest.raises(CNIFailure, match="expected fd00:1::200 in set pinned6, found none") as failure:
+        installed.check(network, a)
+    assert failure.value.code == 103
+    installed.gc(network, [("id-b", "eth0")])
+    assert "elements" not in host.out(["nft", "list", "ruleset"]) and reserved(host) == {}
+    installed.delete(network, a)
+
+
+def test_rust_a_set_that_is_not_there(installed, host, a):
+    """Naming it fails the chain, and nothing is left."""
+    failure = refused(installed, a, pods(set4="inet filter pinned4"), args=POD + "db-0")
+    assert "put 10.1.0.200 into set pinned4" in failure.text
+    installed.delete(pods(set4="inet filter pinned4"), a)
+    assert_detached(host, a)
+    assert reserved(host) == {}
+
+
 @pytest.mark.parametrize("damage, words", [("rm {0}", "no one's"), ("echo other >{0}", "that of other")], ids=["gone", "taken"])
 def test_rust_check_finds_damage(installed, host, a, damage, words):
     network = pods()
@@ -412,6 +471,7 @@ def test_rust_the_fallbacks_error(installed, host, a):
     ({"addresses": {"id-a": [{"address": "10.1.0.7"}]}}, 7, "\"10.1.0.7\" is no address with prefix length"),
     ({"addresses": {"id-a": [{"address": "10.1.0.7/24", "gateway": "fd00::1"}]}}, 7, "ipam.addresses.id-a[0].gateway"),
     ({"addresses": {}, "routes": [{}]}, 7, "ipam.routes[0].dst: is missing"), ({"addresses": {}, "fallback": {}}, 7, "ipam.fallback.type: is missing"),
+    ({"addresses": {}, "set4": "inet filter x; flush ruleset"}, 7, "ipam.set4: \"inet filter x; flush ruleset\" is no family, table and set"),
     ({"addresses": {"id-a": pin("10.1.0.7/24")}, "routes": [{"dst": "nonsense"}]}, 999, "\"nonsense\" is no address with prefix length"),
 ], ids=str)
 def test_rust_refuses(installed, host, a, ipam, code, words):

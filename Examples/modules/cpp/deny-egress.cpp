@@ -252,7 +252,7 @@ std::vector<Network> addresses(const catena_call &call) {
     const catena_result *result = call.prev_result;
     for (uint32_t index = 0; result && index < result->ip_count; index++) {
         const catena_ip &ip = *result->ips[index];
-        if (ip.interface_index >= 0 && static_cast<uint32_t>(ip.interface_index) < result->interface_count) {
+        if (ip.interface_index >= 0) {
             const catena_interface &interface = *result->interfaces[ip.interface_index];
             if (!interface.sandbox || std::strcmp(interface.name, call.ifname) != 0) continue;
         }

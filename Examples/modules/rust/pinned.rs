@@ -20,7 +20,16 @@ struct Config {
     routes: Vec<Route>,
     /// The plugin for all others.
     fallback: Option<Value>,
+    /// The nftables sets that addresses of IPv4 and IPv6 are elements of while they are in use.
+    sets: [Option<Set>; 2],
     directory: PathBuf,
+}
+
+/// An nftables set of the administrator's own.
+struct Set {
+    family: String,
+    table: String,
+    name: String,
 }
 
 fn wrong_type(place: &str, expected: &str) -> Failure {
@@ -72,6 +81,23 @@ fn read_list<T>(object: &Value, key: &str, place: &str, read: fn(&Value, &str) -
     items.iter().enumerate().map(|(index, item)| read(item, &format!("{}[{}]", place, index))).collect()
 }
 
+/// "inet filter pinned4". Its words become part of commands: nothing but words gets through.
+fn read_set(ipam: &Value, key: &str) -> Outcome<Option<Set>> {
+    let text = match string(ipam, key, "ipam")? {
+        Some(text) => text,
+        None => return Ok(None),
+    };
+    let is_word = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_alphabetic()) && word.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+    };
+    match text.split(' ').collect::<Vec<_>>()[..] {
+        [family, table, name] if ["ip", "ip6", "inet"].contains(&family) && is_word(table) && is_word(name) => {
+            Ok(Some(Set { family: family.to_string(), table: table.to_string(), name: name.to_string() }))
+        }
+        _ => Err(invalid(&format!("ipam.{}", key), format!("\"{}\" is no family, table and set (inet filter pinned4)", text))),
+    }
+}
+
 /// Who asks: "namespace/pod" as Kubernetes has runtimes put it into CNI_ARGS, else the container ID.
 fn who(call: &Call) -> String {
     match (call.argument("K8S_POD_NAMESPACE"), call.argument("K8S_POD_NAME")) {
@@ -97,7 +123,8 @@ impl Config {
             string(fallback, "type", "ipam.fallback")?.ok_or_else(|| invalid("ipam.fallback.type", "is missing"))?;
         }
         let routes = read_list(&ipam, "routes", "ipam", read_route)?;
-        Ok(Config { whole, pinned, routes, fallback, directory: Path::new(&directory).join(call.network()) })
+        let sets = [read_set(&ipam, "set4")?, read_set(&ipam, "set6")?];
+        Ok(Config { whole, pinned, routes, fallback, sets, directory: Path::new(&directory).join(call.network()) })
     }
 
     /// The fallback's type, and the configuration that it gets: ours, with its own in the place of `ipam`.
@@ -139,23 +166,78 @@ fn reserve(directory: &Path, address: &Address, owner: &str) -> Outcome {
     }
 }
 
-/// Gives back the addresses whose owner is wanted. What is gone is no error.
-fn release(directory: &Path, wanted: impl Fn(&str) -> bool) -> Outcome {
-    let doing = |error| Failure::io(format!("release addresses in {}", directory.display()), error);
+/// The files of the addresses whose owner is wanted.
+fn reservations(directory: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<PathBuf>> {
+    let doing = |error| Failure::io(format!("look for reservations in {}", directory.display()), error);
     let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(doing)?,
     };
+    let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(doing)?.path();
         if matches!(fs::read_to_string(&path), Ok(owner) if wanted(&owner)) {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(doing(error)),
-                _ => {}
-            }
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Gives back the addresses whose owner is wanted, first to nftables: nobody gets an address that rules still know as another's. What is gone
+/// is no error.
+fn release(call: &Call, config: &Config, wanted: impl Fn(&str) -> bool) -> Outcome {
+    let paths = reservations(&config.directory, wanted)?;
+    let addresses: Vec<IpAddr> = paths.iter().filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect();
+    leave_sets(call, config, &addresses)?;
+    for path in paths {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Failure::io(format!("remove {}", path.display()), error)),
+            _ => {}
         }
     }
     Ok(())
+}
+
+// ---- nftables ----
+
+impl Config {
+    fn set(&self, address: &IpAddr) -> Option<&Set> {
+        self.sets[usize::from(address.is_ipv6())].as_ref()
+    }
+}
+
+fn bytes(address: &IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// Queues the addresses as elements of the sets. The kernel sees them when the whole chain has succeeded.
+fn join_sets(call: &Call, config: &Config, addresses: &[Address]) -> Outcome {
+    for address in addresses.iter().filter_map(|address| network(&address.address)) {
+        if let Some(set) = config.set(&address) {
+            let command = format!("add element {} {} {} {{ {} }}", set.family, set.table, set.name, address);
+            call.nft_queue(&command, &format!("put {} into set {}", address, set.name))?;
+        }
+    }
+    Ok(())
+}
+
+fn leave_sets(call: &Call, config: &Config, addresses: &[IpAddr]) -> Outcome {
+    let mut commands = Vec::new();
+    for address in addresses {
+        if let Some(set) = config.set(address) {
+            if call.nft_element(&set.family, &set.table, &set.name, &bytes(address))?.is_some() {
+                commands.push(format!("delete element {} {} {} {{ {} }}", set.family, set.table, set.name, address));
+            }
+        }
+    }
+    if commands.is_empty() {
+        return Ok(());
+    }
+    call.nft_queue(&commands.join("\n"), "take addresses out of sets")?;
+    call.nft_commit()
 }
 
 // ---- Operations ----
@@ -173,10 +255,10 @@ fn add(call: &Call) -> Outcome {
     let us = owner(&call.container_id(), &call.ifname());
     let reserved = addresses.iter().try_for_each(|address| reserve(&config.directory, address, &us));
     let result = Results { ips: addresses.clone(), routes: config.routes.clone(), ..Results::default() };
-    let outcome = reserved.and_then(|()| call.set_result(&result));
+    let outcome = reserved.and_then(|()| call.set_result(&result)).and_then(|()| join_sets(call, &config, addresses));
     match &outcome {
         Ok(()) => call.log(CATENA_LOG_INFO, &format!("gave {} what is set for it", who(call))),
-        Err(_) => release(&config.directory, |owner| owner == us)?,
+        Err(_) => release(call, &config, |owner| owner == us)?,
     }
     outcome
 }
@@ -185,7 +267,7 @@ fn add(call: &Call) -> Outcome {
 fn del(call: &Call) -> Outcome {
     let config = Config::read(call)?;
     let us = owner(&call.container_id(), &call.ifname());
-    release(&config.directory, |owner| owner == us)?;
+    release(call, &config, |owner| owner == us)?;
     config.delegate().map_or(Ok(()), |(fallback, its_config)| call.delegate(fallback, Verb::Del, Some(&its_config)))
 }
 
@@ -206,14 +288,28 @@ fn check(call: &Call) -> Outcome {
                 format!("check {}: expected the reservation of {}, found {}", who(call), address.address, holder),
             ));
         }
+        check_set(call, &config, address)?;
     }
     Ok(())
+}
+
+fn check_set(call: &Call, config: &Config, address: &Address) -> Outcome {
+    let address = match network(&address.address) {
+        Some(address) => address,
+        None => return Ok(()),
+    };
+    match config.set(&address) {
+        Some(set) if call.nft_element(&set.family, &set.table, &set.name, &bytes(&address))?.is_none() => {
+            Err(Failure::new(103, format!("check {}: expected {} in set {}, found none", who(call), address, set.name)))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn gc(call: &Call) -> Outcome {
     let config = Config::read(call)?;
     let valid: Vec<String> = call.valid_attachments().iter().map(|(container, ifname)| owner(container, ifname)).collect();
-    release(&config.directory, |owner| !valid.iter().any(|valid| valid == owner))?;
+    release(call, &config, |owner| !valid.iter().any(|valid| valid == owner))?;
     config.delegate().map_or(Ok(()), |(fallback, its_config)| call.delegate(fallback, Verb::Gc, Some(&its_config)))
 }
 
@@ -253,6 +349,8 @@ const SCHEMA: &str = r#"{
           "type": "object", "additionalProperties": true, "properties": { "type": { "type": "string" } }, "required": ["type"],
           "description": "the IPAM plugin for all others"
         },
+        "set4": { "type": "string", "examples": ["inet filter pinned4"], "description": "the nftables set of IPv4 addresses in use" },
+        "set6": { "type": "string", "examples": ["inet filter pinned6"], "description": "the nftables set of IPv6 addresses in use" },
         "dataDir": { "type": "string", "default": "/run/cni/pinned", "description": "where the reservations are" }
       },
       "required": ["addresses"]

@@ -12,6 +12,7 @@ let package = Package(
     targets: [
         .target(
             name: "Routed", dependencies: [.product(name: "ModuleKit", package: "modulekit")], path: "Sources",
-            swiftSettings: embedded ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-Osize"])] : [])
+            swiftSettings: embedded
+                ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-Osize"])] : [.unsafeFlags(["-Xcc", "-D_GNU_SOURCE"])])
     ],
     swiftLanguageModes: [.v6])

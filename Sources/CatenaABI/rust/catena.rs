@@ -469,6 +469,27 @@ impl Call {
         self.outcome(status).map(|()| true)
     }
 
+    /// The comment of an element of a set or map, empty where it has none; None where there is no such element, or set. `key` is its bytes as
+    /// the kernel has them.
+    pub fn nft_element(&self, family: &str, table: &str, set: &str, key: &[u8]) -> Outcome<Option<String>> {
+        let nft = self.nft()?;
+        let (family, table, set) = (c_string(family), c_string(table), c_string(set));
+        let mut element: *const raw::catena_nft_element = ptr::null();
+        let status =
+            unsafe { (nft.element)(self.raw, family.as_ptr(), table.as_ptr(), set.as_ptr(), key.as_ptr(), key.len() as u32, &mut element) };
+        if status == raw::CATENA_NFT_ABSENT as i32 {
+            return Ok(None);
+        }
+        self.outcome(status)?;
+        Ok(unsafe { element.as_ref() }.map(|element| text(element.comment)))
+    }
+
+    /// Commits what the chain has queued so far: on DEL and GC, before an address is given back that it names.
+    pub fn nft_commit(&self) -> Outcome {
+        let nft = self.nft()?;
+        self.outcome(unsafe { (nft.commit)(self.raw) })
+    }
+
     fn nft(&self) -> Outcome<&raw::catena_nft> {
         let table = unsafe { (self.host().extension)(self.raw, raw::CATENA_NFT.as_ptr() as *const c_char) } as *const raw::catena_nft;
         unsafe { table.as_ref() }.ok_or_else(|| Failure::new(raw::CATENA_ERROR_INTERNAL, "the host has no service catena.nft/1"))
