@@ -17,8 +17,8 @@ STAGE    := $(CURDIR)/.build/stage
 BUILD_PACKAGES := libmnl-dev libnftables-dev libjansson-dev libmd-dev pkg-config gcc make
 # Compilers for modules in other languages than C.
 DEV_PACKAGES   := g++ rustc
-TEST_PACKAGES  := $(BUILD_PACKAGES) $(DEV_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest binutils conntrack containernetworking-plugins \
-                  iptables strace
+TEST_PACKAGES  := $(BUILD_PACKAGES) $(DEV_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest binutils conntrack \
+                  containernetworking-plugins iptables strace
 
 # Embedded Swift: the toolchain's Unicode tables are a static archive that has to be named (docs/building.md).
 UNICODE_TABLES = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/embedded/$(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')/libswiftUnicodeDataTables.a

@@ -129,21 +129,21 @@ static void complete_gateways(const catena_result *previous, struct config *conf
 struct kernel {
     int fd;
     uint32_t sequence;
-    uint32_t link; /* the container's interface */
+    const char *ifname;
+    uint32_t link; /* the index of the container's interface */
 };
 
 static int32_t look_up_link(void *context) {
-    const void **pair = context;
-    *(uint32_t *)pair[1] = if_nametoindex(((const catena_call *)pair[0])->ifname);
+    struct kernel *kernel = context;
+    kernel->link = if_nametoindex(kernel->ifname);
     return CATENA_OK;
 }
 
 /* Finds the socket and the interface; `link` is 0 where there is none. */
 static int32_t open_kernel(const catena_call *call, struct kernel *kernel) {
-    *kernel = (struct kernel){.fd = call->host->netlink(call, 1)};
+    *kernel = (struct kernel){.fd = call->host->netlink(call, 1), .ifname = call->ifname};
     if (kernel->fd < 0) return 1; /* the host has said why */
-    const void *pair[] = {call, &kernel->link};
-    return call->host->in_container(call, look_up_link, pair);
+    return call->host->in_container(call, look_up_link, kernel);
 }
 
 /* Sends a message and waits for the answer to it, which takes the message's place. Returns 0, or the errno of the kernel's. */
