@@ -33,7 +33,8 @@ enum SwiftTemplate {
             targets: [
                 .target(
                     name: "@Name@", dependencies: [.product(name: "ModuleKit", package: "modulekit")], path: "Sources",
-                    swiftSettings: embedded ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-Osize"])] : [])
+                    swiftSettings: embedded
+                        ? [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-Osize"])] : [.unsafeFlags(["-Xcc", "-D_GNU_SOURCE"])])
             ],
             swiftLanguageModes: [.v6])
 
