@@ -122,7 +122,7 @@ typedef struct catena_interface {
 
 typedef struct catena_ip {
     uint32_t size;
-    int32_t interface_index; /* which of the result's interfaces has it; -1: not told, as an IPAM module does */
+    int32_t interface_index; /* which of the result's interfaces has it, always one that is there; -1: not told, as an IPAM module does */
     const char *address;     /* with prefix length: "10.1.0.5/16", "fd00::5/64" */
     const char *gateway;     /* "10.1.0.1"; may be NULL */
 } catena_ip;
