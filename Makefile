@@ -15,17 +15,19 @@ WRAPPERS := $(MODULES)
 STAGE    := $(CURDIR)/.build/stage
 
 BUILD_PACKAGES := libmnl-dev libnftables-dev libjansson-dev libmd-dev pkg-config gcc make
-TEST_PACKAGES  := $(BUILD_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest binutils g++ conntrack containernetworking-plugins \
-                  iptables strace python3-pytest-xdist $(VM_PACKAGES)
+# Compilers for modules in other languages than C.
+DEV_PACKAGES   := g++ rustc
 # The second kernel, under emulation: x86-64 only.
 VM_PACKAGES    := $(if $(filter x86_64,$(shell uname -m)),qemu-system-x86 busybox-static linux-image-amd64 cpio kmod)
+TEST_PACKAGES  := $(BUILD_PACKAGES) $(DEV_PACKAGES) $(VM_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest \
+                  python3-pytest-xdist binutils conntrack containernetworking-plugins iptables strace
 BENCH_PACKAGES := $(TEST_PACKAGES) netavark python3-matplotlib
 
 # Embedded Swift: the toolchain's Unicode tables are a static archive that has to be named (docs/building.md).
 UNICODE_TABLES = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/embedded/$(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')/libswiftUnicodeDataTables.a
 EMBEDDED       = CATENA_EMBEDDED=1 CATENA_UNICODE_TABLES=$(UNICODE_TABLES) swift build -c release --disable-local-rpath --scratch-path .build-embedded
 
-.PHONY: all stage embedded catenactl deps deps-test deps-bench demo test test-unit test-integration test-vm bench install uninstall format lint clean
+.PHONY: all stage embedded catenactl sdk deps deps-dev deps-test deps-bench demo test test-unit test-integration test-vm bench install uninstall format lint clean
 
 all: deps stage
 
@@ -39,20 +41,38 @@ catenactl:
 stage: embedded catenactl
 	@set -e; built=.build-embedded/release; \
 	rm -rf $(STAGE).new; \
-	mkdir -p $(STAGE).new/{bin,lib/cni,lib/catena/modules,lib/pkgconfig,include/catena,share/catena/conflists}; \
+	mkdir -p $(STAGE).new/{bin,lib/cni,lib/catena/modules,share/catena/conflists}; \
 	for program in catena catena-exec; do strip -o $(STAGE).new/lib/cni/$$program $$built/$$program; done; \
 	for wrapper in $(WRAPPERS); do ln -s catena-exec $(STAGE).new/lib/cni/$$wrapper; done; \
 	for module in $(MODULES); do strip -o $(STAGE).new/lib/catena/modules/$$module.so $$built/lib$$module.so; done; \
 	strip -o $(STAGE).new/bin/catenactl .build-release/release/catenactl; \
-	cp Sources/CatenaABI/include/catena/module.h $(STAGE).new/include/catena/; \
 	cp conflists/*.conflist $(STAGE).new/share/catena/conflists/ 2>/dev/null || true; \
-	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' catena.pc.in > $(STAGE).new/lib/pkgconfig/catena.pc; \
+	$(MAKE) -s --no-print-directory sdk INTO=$(STAGE).new; \
 	chmod -R go-w $(STAGE).new; rm -rf $(STAGE); mv $(STAGE).new $(STAGE); \
 	echo "built into $(STAGE)"
+
+# What modules are built with: headers, pkg-config file, the interface for Rust, ModuleKit's sources (Sources/Package.swift lists them).
+KIT := CatenaABI CLinux CJansson CMnl CMd Linux JSON CNI Namespace State Netlink ModuleABI Digest ModuleKit
+sdk:
+	@test -n "$(INTO)" || { echo "sdk is a part of stage and install"; exit 1; }
+	install -d $(INTO)/include/catena $(INTO)/lib/pkgconfig $(INTO)/share/catena/rust $(INTO)/share/catena/modulekit
+	install -p -m 644 Sources/CatenaABI/include/catena/*.h $(INTO)/include/catena/
+	install -p -m 644 Sources/CatenaABI/module.map $(INTO)/share/catena/
+	install -p -m 644 Sources/CatenaABI/rust/*.rs $(INTO)/share/catena/rust/
+	install -p -m 644 Sources/Package.swift Sources/module.mk $(INTO)/share/catena/modulekit/
+	rm -rf $(addprefix $(INTO)/share/catena/modulekit/,$(KIT))
+	cp -R --preserve=timestamps $(addprefix Sources/,$(KIT)) $(INTO)/share/catena/modulekit/
+	chmod -R a+rX,go-w $(INTO)/share/catena/modulekit
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@CNIBINDIR@|$(CNIBINDIR)|' catena.pc.in > $(INTO)/lib/pkgconfig/catena.pc
+	chmod 644 $(INTO)/lib/pkgconfig/catena.pc
 
 # Debian and Ubuntu packages: installed when this is root, else the command to run is told.
 deps:
 	@./Tests/tools/packages $(BUILD_PACKAGES)
+
+# What the examples of Examples/modules need beside Swift.
+deps-dev:
+	@./Tests/tools/packages $(BUILD_PACKAGES) $(DEV_PACKAGES)
 
 deps-bench:
 	@./Tests/tools/packages $(BENCH_PACKAGES)
@@ -83,29 +103,27 @@ bench: deps-bench stage
 install:
 	@test -d $(STAGE) || { echo "nothing is built yet: run make first"; exit 1; }
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PROGDIR) $(DESTDIR)$(CNIBINDIR) $(DESTDIR)$(PREFIX)/lib/catena/modules
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/catena $(DESTDIR)$(PREFIX)/share/catena/conflists
+	install -d $(DESTDIR)$(PREFIX)/share/catena/conflists
 	install -m 755 $(STAGE)/bin/catenactl $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(STAGE)/lib/cni/catena $(STAGE)/lib/cni/catena-exec $(DESTDIR)$(PROGDIR)/
 	for wrapper in $(WRAPPERS); do ln -sf catena-exec $(DESTDIR)$(PROGDIR)/$$wrapper; done
 	if [ "$(CNIBINDIR)" != "$(PROGDIR)" ]; then \
 	    for program in catena $(WRAPPERS); do ln -sf $(PROGDIR)/$$program $(DESTDIR)$(CNIBINDIR)/$$program; done; fi
 	install -m 755 $(STAGE)/lib/catena/modules/*.so $(DESTDIR)$(PREFIX)/lib/catena/modules/
-	install -m 644 $(STAGE)/include/catena/module.h $(DESTDIR)$(PREFIX)/include/catena/
 	install -m 644 $(STAGE)/share/catena/conflists/* $(DESTDIR)$(PREFIX)/share/catena/conflists/
-	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' catena.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc
-	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc
+	$(MAKE) -s --no-print-directory sdk INTO=$(DESTDIR)$(PREFIX)
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/catenactl $(foreach p,catena catena-exec $(WRAPPERS),$(DESTDIR)$(PROGDIR)/$(p) $(DESTDIR)$(CNIBINDIR)/$(p))
-	rm -f $(foreach m,$(MODULES),$(DESTDIR)$(PREFIX)/lib/catena/modules/$(m).so) $(DESTDIR)$(PREFIX)/include/catena/module.h
+	rm -f $(foreach m,$(MODULES),$(DESTDIR)$(PREFIX)/lib/catena/modules/$(m).so) $(DESTDIR)$(PREFIX)/include/catena/{module,helpers}.h
 	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc
 	rm -rf $(DESTDIR)$(PREFIX)/share/catena
 
 format:
-	swift format --in-place --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit
+	swift format --in-place --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit Examples
 
 lint:
-	swift format lint --strict --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit
+	swift format lint --strict --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit Examples
 
 clean:
 	rm -rf .build .build-embedded .build-release

@@ -60,7 +60,7 @@ var products: [Product] = [
     .executable(name: "catena-exec", targets: ["catena-exec"]),
 ]
 var targets: [Target] = [
-    .target(name: "CatenaABI", exclude: ["module.map"]),
+    .target(name: "CatenaABI", exclude: ["module.map", "rust"]),
     .target(name: "CLinux"),
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
     .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),

@@ -83,6 +83,10 @@ final class HostData {
     }
 
     func netlink(_ container: UInt32) -> Int32 {
+        if container != 0 && invocation.call.netnsDescriptor < 0 {
+            _ = fail(noNamespace("open a netlink socket in"))
+            return -1
+        }
         do throws(NetlinkError) {
             return try (container == 0 ? invocation.engine.hostSocket() : invocation.engine.containerSocket()).descriptor
         } catch {
@@ -99,11 +103,14 @@ final class HostData {
     func inContainer(_ body: (@convention(c) (UnsafeMutableRawPointer?) -> Int32)?, _ context: UnsafeMutableRawPointer?) -> Int32 {
         attempt { () throws(CNIError) in
             guard let body else { throw CNIError("in_container was called without a function") }
-            guard invocation.call.netnsDescriptor >= 0 else {
-                throw CNIError(.invalidNetns, "enter network namespace \(invocation.call.request.netns): it does not exist")
-            }
+            guard invocation.call.netnsDescriptor >= 0 else { throw noNamespace("enter") }
             return try NetworkNamespace.with(fd: invocation.call.netnsDescriptor) { body(context) }
         }
+    }
+
+    private func noNamespace(_ operation: String) -> CNIError {
+        let path = invocation.call.request.netns
+        return CNIError(.invalidNetns, "\(operation) network namespace \(path.isEmpty ? "(CNI_NETNS is empty)" : path): it does not exist")
     }
 
     // MARK: nftables

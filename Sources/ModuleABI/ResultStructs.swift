@@ -15,7 +15,7 @@ public enum ResultStructs {
         raw.interface_count = UInt32(result.interfaces.count)
         raw.interfaces = arena.array(result.interfaces.map { write($0, arena) })
         raw.ip_count = UInt32(result.ips.count)
-        raw.ips = arena.array(result.ips.map { write($0, arena) })
+        raw.ips = arena.array(result.ips.map { write($0, interfaces: result.interfaces.count, arena) })
         raw.route_count = UInt32(result.routes.count)
         raw.routes = arena.array(result.routes.map { write($0, arena) })
         if !result.dns.isEmpty { raw.dns = write(result.dns, arena) }
@@ -34,10 +34,11 @@ public enum ResultStructs {
         return arena.store(raw)
     }
 
-    private static func write(_ ip: CNIResult.IP, _ arena: Arena) -> UnsafePointer<catena_ip>? {
+    /// An index that leads nowhere, as a runtime's prevResult may have it, is not told: a module may use an index as it is.
+    private static func write(_ ip: CNIResult.IP, interfaces: Int, _ arena: Arena) -> UnsafePointer<catena_ip>? {
         var raw = catena_ip()
         raw.size = size(catena_ip.self)
-        raw.interface_index = Int32(clamping: ip.interface ?? -1)
+        raw.interface_index = ip.interface.map { (0..<interfaces).contains($0) ? Int32(clamping: $0) : -1 } ?? -1
         raw.address = arena.string(ip.address.text)
         raw.gateway = arena.string(ip.gateway?.text)
         return arena.store(raw)

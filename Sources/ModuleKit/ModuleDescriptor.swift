@@ -14,18 +14,24 @@ public struct ModuleDescriptor: Sendable {
 
     let type: StaticString
     let kind: Kind
+    let version: StaticString
     let description: StaticString
     let capabilities: [StaticString]
     let schema: StaticString
 
     /// - Parameters:
     ///   - type: the plugin's name.
+    ///   - version: the module's own version; that of Catena where it comes with it.
     ///   - description: one line for people.
     ///   - capabilities: what it takes from `runtimeConfig`.
     ///   - schema: a JSON Schema (2020-12) of its configuration.
-    public init(type: StaticString, kind: Kind, description: StaticString, capabilities: [StaticString] = [], schema: StaticString) {
+    public init(
+        type: StaticString, kind: Kind, version: StaticString = CatenaVersion.text, description: StaticString,
+        capabilities: [StaticString] = [], schema: StaticString
+    ) {
         self.type = type
         self.kind = kind
+        self.version = version
         self.description = description
         self.capabilities = capabilities
         self.schema = schema
@@ -47,7 +53,7 @@ extension ModuleDescriptor {
         module.abi_major = UInt32(CATENA_ABI_MAJOR)
         module.kind = kind.rawValue
         module.type = ModuleDescriptor.pointer(type)
-        module.version = ModuleDescriptor.pointer(CatenaVersion.text)
+        module.version = ModuleDescriptor.pointer(version)
         module.description = ModuleDescriptor.pointer(description)
         module.cni_versions = ModuleDescriptor.list(["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
         module.capabilities = ModuleDescriptor.list(capabilities)

@@ -61,6 +61,12 @@ def stage():
     return harness.STAGE
 
 
+@pytest.fixture(scope="session")
+def sdk(stage):
+    """An installation that modules are built against, as a stranger builds them. It is kept, with what was built."""
+    return harness.SDK(harness.REPO / ".build" / "examples")
+
+
 @pytest.fixture
 def host():
     """A private host."""

@@ -68,6 +68,21 @@ def test_the_header_compiles_without_warnings(stage, scratch, compiler, standard
          f"-I{harness.INCLUDE}", "-o", scratch / "header.o", source], check=True)
 
 
+@pytest.mark.parametrize("compiler, standard", [
+    ("gcc", "c99"), ("gcc", "c17"), ("g++", "c++11"), ("g++", "c++17"), ("g++", "c++20"), ("clang", "c99"), ("clang++", "c++17"),
+])
+def test_the_helpers(stage, scratch, compiler, standard):
+    """helpers.h compiles without warnings, does what it says, and reads nothing that a host of another release has not."""
+    source = scratch / ("helpers.cc" if "++" in compiler else "helpers.c")
+    source.write_text((ABI / "helpers.c").read_text())
+    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if compiler in ("gcc", "g++") else []
+    subprocess.run(
+        [compiler, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-g", *sanitizers, f"-I{harness.INCLUDE}",
+         "-o", scratch / "helpers", source], check=True)
+    done = subprocess.run([scratch / "helpers"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+
+
 def test_no_type_whose_size_varies():
     """No long, size_t, bool or enum in a struct or signature."""
     text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.S)

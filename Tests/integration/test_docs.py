@@ -1,6 +1,7 @@
 """What the documents print works as it is printed."""
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -35,10 +36,27 @@ def test_the_module_of_the_abi_page(stage, host, scratch, a):
     runtime.delete(network, a)
 
 
+def test_the_commands_of_the_abi_page(sdk, scratch, host, a):
+    """Its commands, as they are printed: compile by pkg-config, see the module listed, attach a namespace with it, and detach it."""
+    page = (harness.REPO / "docs/module-abi.md").read_text()
+    (scratch / "extra-dns.c").write_text(re.search(r"```c\n(.*?)```", page, re.S).group(1))
+    blocks = {block.split()[0]: block for block in re.findall(r"```sh\n(.*?)```", page, re.S)}
+    # Not what takes root, and not what makes a private host: this is one.
+    skipped = ("sudo ", "unshare ", "mount ")
+    lines = [line for line in (blocks["cc"] + blocks["echo"]).splitlines() if not line.startswith(skipped)]
+    # The list is of what is installed; here it is in the directory that the later block names.
+    lines.remove("catenactl module list")
+    script = "\n".join(lines + ["catenactl module list"]).replace("/run/netns/test", a.path)
+    done = host.run(["bash", "-ec", f"cd {scratch}; {script}"], env={
+        "PATH": f"{sdk.prefix}/bin:{os.environ['PATH']}", "PKG_CONFIG_PATH": f"{sdk.prefix}/lib/pkgconfig"})
+    assert '"198.51.100.53"' in done.stdout and re.search(rf"^extra-dns +meta +1.0.0 +{scratch}/extra-dns.so$", done.stdout, re.M)
+    assert "1 DNS servers now" in done.stderr and a.link("eth0") is None
+
+
 def test_json_of_the_documents():
     """Every JSON block of README files and documents is JSON."""
     count = 0
-    for page in [harness.REPO / "README.md", *harness.REPO.glob("docs/*.md"), *harness.REPO.glob("Modules/*/README.md")]:
+    for page in [harness.REPO / "README.md", *harness.REPO.glob("docs/*.md"), *harness.REPO.glob("Modules/*/README.md"), *harness.REPO.glob("Examples/**/*.md")]:
         for block in re.findall(r"```json\n(.*?)```", page.read_text(), re.S):
             json.loads(block)
             count += 1
@@ -47,7 +65,8 @@ def test_json_of_the_documents():
 
 def test_links_of_the_documents():
     """Every relative link leads to a file."""
-    for page in [*harness.REPO.glob("*.md"), *harness.REPO.glob("docs/*.md"), *harness.REPO.glob("Modules/*/README.md"), *harness.REPO.glob("conflists/*.md")]:
+    for page in [*harness.REPO.glob("*.md"), *harness.REPO.glob("docs/*.md"), *harness.REPO.glob("Modules/*/README.md"), *harness.REPO.glob("Examples/**/*.md"),
+                 *harness.REPO.glob("conflists/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), (page, target)
 

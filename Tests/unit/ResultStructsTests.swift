@@ -19,6 +19,15 @@ import Testing
         #expect(try ResultStructs.read(try #require(ResultStructs.write(CNIResult(), into: arena))) == CNIResult())
     }
 
+    @Test func anIndexThatLeadsNowhereIsNotTold() throws {
+        var result = CNIResult(ips: [CNIResult.IP(address: try #require(IPNetwork("10.1.0.5/16")), interface: 7)])
+        let arena = Arena()
+        #expect(ResultStructs.write(result, into: arena)?.pointee.ips[0]?.pointee.interface_index == -1)
+        result.interfaces = [CNIResult.Interface(name: "eth0")]
+        result.ips[0].interface = -5
+        #expect(ResultStructs.write(result, into: arena)?.pointee.ips[0]?.pointee.interface_index == -1)
+    }
+
     /// Reads a result whose one address was changed by `change`; returns the error's message, "" where there was none.
     private func message(_ change: (inout catena_ip, inout catena_result) -> Void) -> String {
         var text = ""

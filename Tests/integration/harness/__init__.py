@@ -18,5 +18,6 @@ from .configs import bridge, conflist, host_local, portmap  # noqa: E402
 from .host import (  # noqa: E402
     Container, Host, Snapshot, assert_check_finds, assert_del_leaves_nothing, assert_detached, assert_failure_leaves_nothing)
 from .lab import LOG, Lab  # noqa: E402
+from .sdk import SDK  # noqa: E402
 from .traffic import (  # noqa: E402
     Answer, NoAnswer, ask, assert_reaches, bits_per_second, has_sctp, hear_frames, send_frames, serve)

@@ -3,6 +3,7 @@
  *
  * A module is a shared object that does the work of one CNI plugin: "bridge", "host-local", "portmap", or yours. Catena opens it
  * with dlopen(3) and calls it in its own process. This header is all that a module needs: no library to link, no other header.
+ * (catena/helpers.h beside it saves writing, in C and C++; nothing depends on it.)
  *
  *   #include <catena/module.h>
  *
@@ -28,15 +29,18 @@
  *              catena_module, which must live as long as the module is loaded.
  *   Strings    UTF-8, ended by NUL. "May be NULL" is said where it is so; everywhere else it is not NULL.
  *   State      A module keeps nothing between calls: each call may come in another process. On return, the working directory, the
- *              umask, the signal handlers, and the network namespace of the thread are as they were on entry. No descriptor is left open.
+ *              umask, the signal handlers, and the network namespace of the thread are as they were on entry. No descriptor is left open,
+ *              no thread or child process is left running. Nothing is thrown or unwound through a function of either side.
  *   Output     A module never writes to file descriptor 1: the CNI result goes there. To say something, use host->log.
  *   Failure    A function that fails calls host->fail once and returns what that returned. A module that returns non-zero without a
- *              call of host->fail has failed for an unknown reason, and is reported so.
+ *              call of host->fail has failed for an unknown reason, and is reported so. One that returns CATENA_OK has succeeded,
+ *              whatever was stated before: so it can go on without a service that failed.
  *   Growth     Each struct begins with its own size in bytes, as its maker knows it. Fields are only ever added at the end. Before
  *              reading a field that came with a later revision, compare: CATENA_HAS(call, field). Fields called `reserved` are zero.
  *              Zero a struct before filling it, and set its size: sizeof does. The major number changes only when an old module
  *              could no longer work; it is meant never to.
- *   Types      uint32_t and its like, pointers to them, and structs of these. No enum, long, size_t or bool crosses.
+ *   Types      uint32_t and its like, pointers to them, and structs of these, laid out as the platform's C does. No enum, long, size_t
+ *              or bool crosses.
  */
 #ifndef CATENA_MODULE_H
 #define CATENA_MODULE_H
@@ -118,7 +122,7 @@ typedef struct catena_interface {
 
 typedef struct catena_ip {
     uint32_t size;
-    int32_t interface_index; /* which of the result's interfaces has it; -1: not told, as an IPAM module does */
+    int32_t interface_index; /* which of the result's interfaces has it, always one that is there; -1: not told, as an IPAM module does */
     const char *address;     /* with prefix length: "10.1.0.5/16", "fd00::5/64" */
     const char *gateway;     /* "10.1.0.1"; may be NULL */
 } catena_ip;
@@ -188,7 +192,7 @@ typedef struct catena_call {
     const char *netns;        /* CNI_NETNS, a path; "" where there is none (DEL may lack it; GC and STATUS do) */
     const char *args;         /* CNI_ARGS, "K=V;K=V"; may be "" */
     const char *path;         /* CNI_PATH; may be "" */
-    const char *cni_version;  /* of the configuration: "1.1.0" */
+    const char *cni_version;  /* of the configuration, "1.1.0"; where the module does not serve that, the newest older one that it does */
 
     /* This plugin's configuration: a JSON object with `cniVersion`, `name`, `type`, the plugin's own keys, `runtimeConfig` with the
      * capabilities it declared, and `args`. `prevResult` is not in it: it is below. For an IPAM module it is the configuration of
@@ -203,7 +207,8 @@ typedef struct catena_call {
     const catena_attachment *const *valid_attachments;
     uint32_t valid_attachment_count;
 
-    /* The namespace at `netns`, open for reading; -1 where it does not exist. Owned by the host: don't close it. */
+    /* The namespace at `netns`, open for reading; -1 where there is none: always for GC and STATUS, possibly for DEL, and for ADD and
+     * CHECK of a chain in which no module is of kind interface. Owned by the host: don't close it. */
     int32_t netns_fd;
 
     void *host_data; /* the host's own; not for modules */
@@ -211,8 +216,8 @@ typedef struct catena_call {
 
 /* ---- The host's services ----
  *
- * A table of functions, reached as call->host. All are called by the module, on the thread of the call, before it returns.
- * All take the call first: the one the module was given, not a copy.
+ * A table of functions, reached as call->host; none of those of the release that `size` tells is NULL. All are called by the module,
+ * on the thread of the call, before it returns. All take the call first: the one the module was given, not a copy.
  */
 struct catena_host {
     uint32_t size;
@@ -220,7 +225,8 @@ struct catena_host {
     const char *name;    /* "catena" */
     const char *version; /* "0.1.0" */
 
-    /* Says something to whoever reads the log. `level` is CATENA_LOG_...; `message` is one line, without a newline. */
+    /* Says something to whoever reads the log. `level` is CATENA_LOG_...; `message` is one line, without a newline. The host adds network,
+     * container and plugin. */
     void (*log)(const catena_call *call, uint32_t level, const char *message);
 
     /* States why the call fails: a CNI error code; a message that says what was being done, to what, and why it failed ("set master
@@ -229,34 +235,41 @@ struct catena_host {
     int32_t (*fail)(const catena_call *call, uint32_t code, const char *message, const char *details);
 
     /* ADD: states the result. It is copied. The last statement counts. A module that states none on ADD, or states NULL, passes the
-     * previous result on as it is. Ignored for the other operations. Returns CATENA_OK, or non-zero where the result is malformed
+     * previous result on as it is. Without effect for the other operations. Returns CATENA_OK, or non-zero where the result is malformed
      * (an address that is none, an interface index out of range): the host has then called fail, and the module returns that number. */
     int32_t (*set_result)(const catena_call *call, const catena_result *result);
 
     /* Runs another plugin for this one, as an interface plugin does with its IPAM plugin: `type` is its name, a module or an
      * executable in CNI_PATH, the caller need not know. `operation` is CATENA_ADD ... `config` is the JSON it gets, NULL for the
      * calling module's own (which is what IPAM plugins expect).
-     * On CATENA_ADD `*result` is set: its result, the host's, until the call ends. For other operations, or if not wanted, `result`
-     * may be NULL. Returns CATENA_OK, or non-zero where the delegate failed: the host has then called fail with the delegate's error,
-     * so the module may return that number as it is. When a delegate's ADD fails, the host has run its DEL. */
+     * The delegate gets this call's attachment, previous result and valid attachments; what is queued for nftables is committed before an
+     * executable runs.
+     * On CATENA_ADD `*result` is set: its result, the host's, until the call ends; never NULL where the delegate succeeded. For other
+     * operations, or if not wanted, `result` may be NULL, and is left alone. Returns CATENA_OK, or non-zero where the delegate failed: the
+     * host has then called fail with the delegate's error, so the module may return that number as it is. When a delegate's ADD fails, the
+     * host has run its DEL. When the module fails after it, its DEL is the module's to run. */
     int32_t (*delegate)(const catena_call *call, const char *type, uint32_t operation, const char *config, const catena_result **result);
 
     /* Tells the last failure that was stated in this call, by the module or by a service: its code, its message, and its details (""
-     * for none); each pointer may be NULL where it isn't wanted. For a module that cleans up after a failed service, or goes on
-     * without it. Returns CATENA_OK, or non-zero where there was no failure. */
+     * for none), the host's, until the call ends; each pointer may be NULL where it isn't wanted. For a module that cleans up after a
+     * failed service by other services, whose failures would take the place of the first, or goes on without it. Returns CATENA_OK, or
+     * non-zero where there was no failure: then nothing is set. */
     int32_t (*failure)(const catena_call *call, uint32_t *code, const char **message, const char **details);
 
     /* A NETLINK_ROUTE socket: of the host's namespace for container 0, of the container's for container 1. Opened once and shared by
-     * the modules of a chain; bound; extended acknowledgements and strict checking are on. The host owns it: don't close it, read every
-     * answer to what was sent, and take no answer for granted whose sequence number is not yours. Returns the descriptor, or -1 where
-     * it can't be had: the host has then called fail. */
+     * the modules of a chain; blocking; bound, not connected: send(2) goes to the kernel; extended acknowledgements and strict checking
+     * are on. The host owns it: don't close it, or change its options; read every answer to what was sent, and take no answer for yours
+     * whose sequence number is not. Returns the descriptor, or -1 where it can't be had, as where the container has no namespace: the
+     * host has then called fail. */
     int32_t (*netlink)(const catena_call *call, uint32_t container);
 
-    /* Memory that lives until the call ends, aligned for any type, zeroed. NULL where there is none left. */
+    /* Memory that lives until the call ends, aligned for any type, zeroed. For 0 bytes too it is not NULL. NULL where there is none left. */
     void *(*allocate)(const catena_call *call, uint64_t bytes);
 
     /* Calls `body` with the thread in the container's network namespace (for /proc/sys/net, or to open a socket there) and puts it back
-     * whatever happens. Returns what `body` returned; non-zero after a call of fail where the namespace can't be entered. */
+     * whatever happens. `body` gets `context`, is called at most once, before this returns, and calls no service but log, fail, failure
+     * and allocate. Returns what `body` returned. Where the namespace can't be entered, or there is none, `body` is not called, fail is, and
+     * non-zero is returned: so let `body` tell what came of it by its context, and return CATENA_OK, or what fail returned. */
     int32_t (*in_container)(const catena_call *call, int32_t (*body)(void *context), void *context);
 
     /* A service that is not in this table, by its name, such as CATENA_NFT; NULL where this host has none of that name. The pointer is
@@ -306,7 +319,8 @@ typedef struct catena_nft {
 
     /* Appends one or more commands in nft(8) syntax, separated by newlines: "add element inet catena ports4 { tcp . 8080 : ... }".
      * The text is taken as it is: a module must have checked or built every word of it. `purpose` says in a few words what they are
-     * for ("publish host port 8080/tcp"): it begins the error message if they fail. Returns CATENA_OK. */
+     * for ("publish host port 8080/tcp"): it begins the error message if they fail when they are committed. Returns CATENA_OK, or a number
+     * after a call of fail. */
     int32_t (*queue)(const catena_call *call, const char *commands, const char *purpose);
 
     /* Runs a listing command ("list map inet catena ports4") at once, apart from the transaction, and sets `*json` to its output as
@@ -355,11 +369,12 @@ typedef struct catena_module {
     uint32_t kind;      /* CATENA_KIND_... */
     uint32_t reserved;
 
-    const char *type;        /* the plugin's name, and that of the file without ".so": "bridge" */
+    const char *type;        /* the plugin's name, and that of the file without ".so": "bridge"; [A-Za-z0-9][A-Za-z0-9_.-]* */
     const char *version;     /* the module's own: "0.1.0" */
     const char *description; /* one line for people */
 
-    /* The CNI versions it serves, ended by NULL, oldest first. The engine refuses a configuration of another. */
+    /* The CNI versions it serves, ended by NULL, oldest first. A configuration of a later one is put to it in the newest of these that is
+     * older; one that is older than all of them is refused. The structs are the same for every version. */
     const char *const *cni_versions;
 
     /* The capabilities it takes from runtimeConfig ("portMappings"), ended by NULL; may be NULL. */
