@@ -10,7 +10,7 @@ DESTDIR  ?=
 CNIBINDIR ?= $(PREFIX)/lib/cni
 PROGDIR   := $(PREFIX)/lib/cni
 
-MODULES  := bridge dummy host-device host-local loopback portmap tap
+MODULES  := bridge dummy host-device host-local loopback portmap static tap
 WRAPPERS := $(MODULES)
 STAGE    := $(CURDIR)/.build/stage
 
@@ -22,7 +22,7 @@ TEST_PACKAGES  := $(BUILD_PACKAGES) nftables iproute2 iputils-ping util-linux py
 UNICODE_TABLES = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/embedded/$(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')/libswiftUnicodeDataTables.a
 EMBEDDED       = CATENA_EMBEDDED=1 CATENA_UNICODE_TABLES=$(UNICODE_TABLES) swift build -c release --disable-local-rpath --scratch-path .build-embedded
 
-.PHONY: all stage embedded catenactl deps deps-test deps-bench demo test test-unit test-integration bench install uninstall format lint clean
+.PHONY: all stage embedded catenactl deps deps-test deps-bench demo test test-unit test-integration fuzz bench install uninstall format lint clean
 
 all: deps stage
 
@@ -70,8 +70,13 @@ test-unit: deps
 test-integration: deps-test stage
 	CATENA_STAGE=$(STAGE) /usr/bin/python3 -m pytest -q Tests/integration
 
+# libFuzzer for FUZZ_SECONDS on each target, or on those of FUZZ_TARGETS; inputs that reach new code are kept in Tests/fuzz/corpus.
+fuzz: deps
+	FUZZ_KEEP=1 Tests/fuzz/run $(or $(FUZZ_SECONDS),300) $(FUZZ_TARGETS)
+
 bench: deps-bench stage
 	CATENA_STAGE=$(STAGE) Tests/bench/bench
+	CATENA_STAGE=$(STAGE) Tests/bench/host-local-scale
 
 install:
 	@test -d $(STAGE) || { echo "nothing is built yet: run make first"; exit 1; }
@@ -101,4 +106,4 @@ lint:
 	swift format lint --strict --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit
 
 clean:
-	rm -rf .build .build-embedded .build-release
+	rm -rf .build .build-embedded .build-release .build-fuzz

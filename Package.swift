@@ -43,6 +43,7 @@ let modules = [
     (type: "host-local", target: "HostLocalModule"),
     (type: "loopback", target: "LoopbackModule"),
     (type: "portmap", target: "PortmapModule"),
+    (type: "static", target: "StaticModule"),
     (type: "tap", target: "TapModule"),
 ]
 
@@ -96,7 +97,7 @@ if !embedded {
         .executableTarget(
             name: "catenactl",
             dependencies: [
-                "ChainEngine", "Digest", "JSONSchema", "NetworkConfiguration",
+                "ChainEngine", "Digest", "HostLocalModule", "JSONSchema", "NetworkConfiguration",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: ordinary))
@@ -107,6 +108,16 @@ if !embedded {
                 + modules.map { .target(name: $0.target) },
             path: "Tests/unit",
             swiftSettings: ordinary))
+}
+
+// Fuzzing, by Tests/fuzz/run: one program with all targets, its libraries instrumented by flags of the command line.
+if Context.environment["CATENA_FUZZ"] == "1" {
+    products.append(.executable(name: "fuzz", targets: ["fuzz"]))
+    targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: ["ModuleKit", "CLinux", "HostLocalModule"], path: "Tests/fuzz", exclude: ["corpus", "run"],
+            swiftSettings: ordinary + [.unsafeFlags(["-parse-as-library"])],
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]))
 }
 
 let package = Package(name: "catena", products: products, dependencies: dependencies, targets: targets, swiftLanguageModes: [.v6])

@@ -20,6 +20,8 @@ public struct Errno: Error, RawRepresentable, Equatable, Sendable {
     public static let permission = Errno(rawValue: EPERM)
     /// ENOENT.
     public static let noEntry = Errno(rawValue: ENOENT)
+    /// EIO: the device below a file system failed.
+    public static let inputOutput = Errno(rawValue: EIO)
     /// EINTR.
     public static let interrupted = Errno(rawValue: EINTR)
     /// EEXIST.

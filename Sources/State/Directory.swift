@@ -90,6 +90,38 @@ public struct Directory: ~Copyable {
         return try opened.readAll(limit: min(limit, 64 << 10))
     }
 
+    /// Reads a whole file as ``read(_:limit:)`` does, and its status.
+    public func readWithStatus(_ name: String, limit: Int = 4096) throws(Errno) -> (bytes: [UInt8], status: FileStatus) {
+        let opened = try open(name, O_RDONLY | O_NONBLOCK)
+        var raw = stat()
+        if fstat(opened.rawValue, &raw) != 0 { throw Errno.current }
+        return (try opened.readAll(limit: min(limit, 64 << 10)), FileStatus(raw))
+    }
+
+    /// Reads a part of a file: `count` bytes, or as many as there are. A missing file has none.
+    public func read(_ name: String, from offset: Int, count: Int) throws(Errno) -> [UInt8] {
+        let descriptor = clinux_openat(file.rawValue, name, O_RDONLY, 0)
+        if descriptor < 0 {
+            if Errno.current == .noEntry { return [] }
+            throw Errno.current
+        }
+        let opened = FileDescriptor(owning: descriptor)
+        var bytes = [UInt8](repeating: 0, count: count)
+        let done = bytes.withUnsafeMutableBytes { pread(opened.rawValue, $0.baseAddress, count, offset) }
+        if done < 0 { throw Errno.current }
+        return done == count ? bytes : Array(bytes[..<done])
+    }
+
+    /// Writes parts of a file in place, making it where it is missing: between them, and in their order, a crash can come.
+    public func write(_ name: String, _ parts: [(offset: Int, bytes: [UInt8])], mode: mode_t) throws(Errno) {
+        let opened = try open(name, O_WRONLY | O_CREAT, mode)
+        for part in parts {
+            let done = part.bytes.withUnsafeBytes { pwrite(opened.rawValue, $0.baseAddress, $0.count, part.offset) }
+            if done < 0 { throw Errno.current }
+            if done != part.bytes.count { throw Errno(rawValue: ENOSPC) }
+        }
+    }
+
     /// Makes a file with this content. Throws `EEXIST` where there is something under that name. On failure nothing is left.
     public func create(_ name: String, _ bytes: [UInt8], mode: mode_t) throws(Errno) {
         let created = try open(name, O_WRONLY | O_CREAT | O_EXCL, mode)

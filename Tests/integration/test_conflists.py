@@ -16,7 +16,7 @@ def first(file):
     return (plugin.get("chain") or [plugin])[0]
 
 
-BRIDGES = [file for file in FILES if first(file)["type"] == "bridge"]
+BRIDGES = [file for file in FILES if first(file)["type"] == "bridge" and first(file)["ipam"]["type"] == "host-local"]
 PORT = [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]
 
 
@@ -24,13 +24,13 @@ def test_there_is_one_of_each_kind():
     """The field's hello-world, with ports, dual stack, and the single-binary form of each."""
     names = {path.stem for path in FILES}
     assert names >= {"bridge", "bridge-portmap", "dual-stack", "catena-bridge", "catena-bridge-portmap", "catena-dual-stack"}
-    assert names >= {"dummy", "host-device", "tap"}
+    assert names >= {"dummy", "host-device", "static", "tap"}
 
 
 def test_names_bridges_and_subnets_are_apart():
     """They can be used side by side."""
     networks = [json.loads(path.read_text()) for path in FILES]
-    subnets = [range["subnet"] for file in FILES for set in first(file)["ipam"]["ranges"] for range in set]
+    subnets = [range["subnet"] for file in FILES for set in first(file)["ipam"].get("ranges", []) for range in set]
     for values in ([n["name"] for n in networks], [first(file)["bridge"] for file in BRIDGES], subnets):
         assert len(set(values)) == len(values)
 
@@ -94,6 +94,20 @@ def test_host_device(host, stage, a):
     runtime.check(network, a)
     runtime.delete(network, a)
     assert a.link("eth0") is None and host.link("ens5") is not None
+
+
+def test_static(host, stage, a, b):
+    """The container has the addresses that are written down, another those that the runtime asks for."""
+    network, runtime = load("static"), Runtime(host, "plain")
+    result = runtime.add(network, a)
+    assert a.addresses("eth0") == ["10.97.0.5/24", "fd00:97::5/64"] and result["dns"] == {"nameservers": ["10.97.0.1"]}
+    runtime.add(network, b, capabilities={"ips": ["10.97.0.6/24", "fd00:97::6/64"]})
+    for address in ("10.97.0.1", "10.97.0.6", "fd00:97::1", "fd00:97::6"):
+        a.ping(address)
+    for container in (a, b):
+        runtime.check(network, container)
+        runtime.delete(network, container)
+        assert container.link("eth0") is None
 
 
 def test_tap(host, stage, a):
