@@ -100,10 +100,10 @@ uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/share/catena
 
 format:
-	swift format --in-place --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit
+	swift format --in-place --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit Tests/fuzz
 
 lint:
-	swift format lint --strict --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit
+	swift format lint --strict --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit Tests/fuzz
 
 clean:
 	rm -rf .build .build-embedded .build-release .build-fuzz

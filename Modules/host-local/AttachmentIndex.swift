@@ -125,11 +125,25 @@ final class AttachmentIndex {
 
     private func writeChanges() throws(Errno) {
         for (key, names) in changes {
-            try directory.remove(key)
-            if !names.isEmpty { try directory.makeLink(key, holding: names.joined(separator: ",")) }
+            try setLink(key, names)
         }
         changes = [:]
         try table.flush(to: directory)
+    }
+
+    private func setLink(_ key: String, _ names: [String]) throws(Errno) {
+        if names.isEmpty {
+            try directory.remove(key)
+            return
+        }
+        let target = names.joined(separator: ",")
+        do throws(Errno) {
+            try directory.makeLink(key, holding: target)
+        } catch {
+            guard error == .exists else { throw error }
+            try directory.remove(key)
+            try directory.makeLink(key, holding: target)
+        }
     }
 
     private static func split(_ target: String?) -> [String] {

@@ -59,7 +59,7 @@ struct IPAMShow: ParsableCommand {
     }
 
     private func showNetworks(_ networks: [IPAMNetwork]) throws {
-        let usages = try Failure.report { () throws(CNIError) in 
+        let usages = try Failure.report { () throws(CNIError) in
             var usages: [IPAMUsage] = []
             for network in networks { usages.append(try network.usage()) }
             return usages
@@ -167,7 +167,7 @@ struct IPAMCheck: ParsableCommand {
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
-        let reports = try Failure.report { () throws(CNIError) in 
+        let reports = try Failure.report { () throws(CNIError) in
             var reports: [IPAMReport] = []
             for network in try options.networks(network) { reports.append(try network.check()) }
             return reports

@@ -2,7 +2,7 @@ import CLinux
 import ModuleKit
 
 /// The targets. A further one is a file with its function, and a line here.
-private let targets: [(name: String, run: ([UInt8]) -> Void)] = [
+private let targets: [(name: String, run: @Sendable ([UInt8]) -> Void)] = [
     ("host-local-index", fuzzHostLocalIndex),
     ("host-local-reservation", fuzzHostLocalReservation),
     ("host-local-resolver", fuzzHostLocalResolver),

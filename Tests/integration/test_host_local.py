@@ -238,17 +238,18 @@ def test_killed_before_each_system_call(plugin, host, stage, command):
                 break
         checked = host.run([stage / "bin" / "catenactl", "ipam", "check", "net"], env={"NETCONFPATH": "/run/test/none"})
         assert checked.stdout.endswith("net: ok\n") and "error" not in checked.stdout
-    assert kills > 30
+    assert kills > 20
 
 
 @pytest.mark.parametrize("beside", ["alone", "beside the reference"])
-def test_kills(host, stage, beside):
+def test_kills(host, stage, beside, capsys):
     """Killed at any moment, under parallel load, it loses no address and gives none twice. CATENA_KILL_SECONDS says how long, CATENA_SEED repeats."""
     seconds = float(os.environ.get("CATENA_KILL_SECONDS", "12"))
     seed = os.environ.get("CATENA_SEED") or str(random.randrange(1 << 32))
     reference = harness.REFERENCE / "host-local" if beside != "alone" else "-"
     outcome = json.loads(host.out([sys.executable, KILLS, seconds, seed, harness.PLUGINS / "host-local", reference], timeout=seconds + 120))
-    print(f"\n{beside}: {outcome}")
+    with capsys.disabled():
+        print(f"\nkills, {beside}: {outcome}")
     assert outcome["wrong"] == [], outcome
     assert outcome["kills"] > 20 * seconds and outcome["killed ADDs"] > 0 and outcome["killed DELs"] > 0 and outcome["looks"] > 0
     assert (outcome["reference"] > 0) == (reference != "-")

@@ -23,6 +23,20 @@ import Testing
         #expect(sandbox.content("last_reserved_ip.0") == "10.1.0.5")
     }
 
+    @Test(arguments: [nil, Boot(id: nil, start: HostLocalSandbox.boot.start)])
+    func exhaustionWithoutAnIndex(boot: Boot?) throws {
+        let sandbox = try HostLocalSandbox()
+        let sets = try [HostLocalSandbox.set("10.1.0.0/30"), HostLocalSandbox.set("10.2.0.0/29")]
+        try sandbox.write("10.2.0.3", "other\r\neth0")
+        try sandbox.write("10.9.0.1", "far\r\neth0")
+        #expect(try sandbox.add("a", sets: sets, boot: boot) == ["10.1.0.2/30", "10.2.0.2/29"])
+        #expect(try sandbox.add("b", sets: [sets[1]], boot: boot) == ["10.2.0.4/29"])
+        let details = hostLocalError { try sandbox.add("c", sets: sets, boot: boot) }?.details
+        #expect(details?.hasPrefix("1 of 1 are reserved, by 1 attachments; oldest first: 10.1.0.2 by a eth0 since 20") == true)
+        try sandbox.del("a", boot: boot)
+        #expect(try sandbox.add("c", sets: sets, boot: boot) == ["10.1.0.2/30", "10.2.0.5/29"])
+    }
+
     @Test func aFreedAddressIsNotGivenAgainAtOnce() throws {
         let sandbox = try HostLocalSandbox()
         let sets = try [HostLocalSandbox.set("10.1.0.0/24")]

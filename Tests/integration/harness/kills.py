@@ -15,8 +15,8 @@ import threading
 import time
 
 FILES = "/var/lib/cni/networks/net"
-POOL = "10.1.0.0/26"
-ADDRESSES = 61
+POOL = "10.1.0.0/27"
+ADDRESSES = 29
 WORKERS = 8
 CONTAINERS = 6
 
