@@ -14,7 +14,8 @@ struct IPAM: ParsableCommand {
 
             A reservation is leaked when no attachment is known that it could be for, neither in the result cache that runtimes built on
             libcni keep (/var/lib/cni/results) nor in the records of catena, or when the attachment's network namespace is gone. With a
-            runtime that keeps its results elsewhere, everything looks leaked.
+            runtime that keeps its results elsewhere, everything looks leaked. For its first four minutes (--grace) a reservation is new: its
+            ADD may still be under way.
             """,
         subcommands: [IPAMList.self, IPAMShow.self, IPAMRelease.self, IPAMCheck.self])
 }
@@ -23,7 +24,9 @@ struct IPAM: ParsableCommand {
 struct IPAMOptions: ParsableArguments {
     @Option(help: "The directory of the networks' directories, in place of the key dataDir.") var dataDir: String?
 
-    func networks(_ name: String?) throws(CNIError) -> [IPAMNetwork] { try IPAMNetwork.find(name, dataDirectory: dataDir) }
+    @Option(help: "For so many seconds a reservation without an attachment is new, not leaked.") var grace = 240
+
+    func networks(_ name: String?) throws(CNIError) -> [IPAMNetwork] { try IPAMNetwork.find(name, dataDirectory: dataDir, grace: grace) }
 }
 
 struct IPAMList: ParsableCommand {
@@ -86,7 +89,7 @@ struct IPAMShow: ParsableCommand {
 
 struct IPAMRelease: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "release", abstract: "Release addresses that are leaked; those in use only with --force.",
+        commandName: "release", abstract: "Release addresses that are leaked; those in use, or new, only with --force.",
         discussion: """
             Without a network's name, the addresses are looked for in all networks; if one is held in several, name the one meant.
             Examples: catenactl ipam release mynet 10.1.0.5; catenactl ipam release mynet --container 0f3a… --ifname eth0

@@ -9,13 +9,15 @@ import NetworkConfiguration
 struct IPAMNetwork {
     let name: String
     private let inspection: Inspection
+    /// How many seconds a reservation without an attachment is new.
+    private let grace: Int
 
     /// The network of a name, or all: those that are configured and use host-local, and those that have a directory.
-    static func find(_ name: String?, dataDirectory: String?) throws(CNIError) -> [IPAMNetwork] {
+    static func find(_ name: String?, dataDirectory: String?, grace: Int) throws(CNIError) -> [IPAMNetwork] {
         let configured = ConfigurationDirectory(RuntimeSession.variable("NETCONFPATH", "/etc/cni/net.d"))
         if let name {
             try Names.checkNetwork(name)
-            guard let network = try IPAMNetwork(name, configured, dataDirectory) else {
+            guard let network = try IPAMNetwork(name, configured, dataDirectory, grace) else {
                 throw CNIError(
                     "network \(name) has no reservations of host-local",
                     details: "\(configured.path) has no such network that uses it, nor is there a directory of that name in "
@@ -26,14 +28,15 @@ struct IPAMNetwork {
         let directories = ((try? File.list(dataDirectory ?? Inspection.standardDataDirectory)) ?? []).filter { Names.isPluginType($0) }
         var found: [IPAMNetwork] = []
         for name in Set(try configured.names() + directories).sorted() {
-            if let network = try IPAMNetwork(name, configured, dataDirectory) { found.append(network) }
+            if let network = try IPAMNetwork(name, configured, dataDirectory, grace) { found.append(network) }
         }
         return found
     }
 
     /// Nil where the network neither uses host-local nor has a directory.
-    private init?(_ name: String, _ configured: ConfigurationDirectory, _ dataDirectory: String?) throws(CNIError) {
+    private init?(_ name: String, _ configured: ConfigurationDirectory, _ dataDirectory: String?, _ grace: Int) throws(CNIError) {
         self.name = name
+        self.grace = grace
         guard (try configured.names()).contains(name) else {
             inspection = try Inspection(network: name, configurations: [], cniVersion: "", dataDirectory: dataDirectory)
             if !inspection.exists { return nil }
@@ -73,7 +76,9 @@ struct IPAMNetwork {
     /// All reservations, and whether they are in use.
     func reservations() throws(CNIError) -> [IPAMReservation] {
         let known = Dictionary(grouping: KnownAttachment.all(network: name)) { $0.attachment.containerID }
-        return try inspection.held().map { IPAMReservation(network: name, directory: inspection.directory, held: $0, known: known) }
+        return try inspection.held().map {
+            IPAMReservation(network: name, directory: inspection.directory, held: $0, known: known, grace: grace)
+        }
     }
 
     /// Those of several networks.

@@ -2,6 +2,7 @@ import CNI
 import HostLocalModule
 import JSON
 import Namespace
+import State
 
 /// A reservation, and what is known of the attachment that it is for.
 struct IPAMReservation {
@@ -10,12 +11,20 @@ struct IPAMReservation {
         /// The attachment is known, and so is that its namespace exists, where it has one.
         case inUse(String)
         case leaked(String)
+        /// Reserved so short a time ago, in seconds, that its ADD may still be under way: a runtime keeps the result when that has ended.
+        case new(Int)
         /// Made before this boot.
         case earlierBoot
         /// The file names nobody.
         case torn
 
-        var isInUse: Bool { if case .inUse = self { true } else { false } }
+        /// Whether releasing it can take an address from a container.
+        var isInUse: Bool {
+            switch self {
+            case .inUse, .new: true
+            default: false
+            }
+        }
         var isLeaked: Bool { if case .leaked = self { true } else { false } }
 
         /// One word.
@@ -23,6 +32,7 @@ struct IPAMReservation {
             switch self {
             case .inUse: "in use"
             case .leaked: "leaked"
+            case .new: "new"
             case .earlierBoot: "earlier boot"
             case .torn: "torn"
             }
@@ -32,6 +42,7 @@ struct IPAMReservation {
         var reason: String {
             switch self {
             case .inUse(let why), .leaked(let why): why
+            case .new(let seconds): "it was reserved \(seconds) s ago, and its ADD may still be under way"
             case .earlierBoot: "it was reserved before this boot: the next operation in the network frees it"
             case .torn: "its file is empty, damaged, or can't be read"
             }
@@ -45,8 +56,10 @@ struct IPAMReservation {
     /// CNI_NETNS of the attachment, where it is known.
     let netns: String
 
-    /// - Parameter known: the network's attachments, by container ID.
-    init(network: String, directory: String, held: Inspection.Held, known: [String: [KnownAttachment]]) {
+    /// - Parameters:
+    ///   - known: the network's attachments, by container ID.
+    ///   - grace: how many seconds a reservation is new.
+    init(network: String, directory: String, held: Inspection.Held, known: [String: [KnownAttachment]], grace: Int) {
         self.network = network
         self.directory = directory
         self.held = held
@@ -54,13 +67,17 @@ struct IPAMReservation {
             held.interfaceName == nil || held.interfaceName == $0.attachment.interfaceName
         }
         netns = attachment?.netns ?? ""
-        state = IPAMReservation.state(held, attachment)
+        state = IPAMReservation.state(held, attachment, grace)
     }
 
-    private static func state(_ held: Inspection.Held, _ attachment: KnownAttachment?) -> State {
+    private static func state(_ held: Inspection.Held, _ attachment: KnownAttachment?, _ grace: Int) -> State {
         if held.containerID == nil { return .torn }
         if held.isOfEarlierBoot { return .earlierBoot }
-        guard let attachment else { return .leaked("no attachment is known: neither a cached result nor a record of catena") }
+        guard let attachment else {
+            let age = Timestamp.now.seconds - held.since.seconds
+            if age >= 0 && age < grace { return .new(age) }
+            return .leaked("no attachment is known: neither a cached result nor a record of catena")
+        }
         let netns = attachment.netns
         if netns.isEmpty { return .inUse("the attachment is known, its network namespace is not") }
         if (try? NetworkNamespace.open(netns)) == nil { return .leaked("its network namespace \(netns) is gone") }

@@ -16,7 +16,9 @@ NET = conflist(bridge(isGateway=True, ipam=host_local("10.1.0.0/29", "fd00:1::/6
 def ipam(host, stage):
     """catenactl ipam in the private host, with its directory of configurations."""
 
-    def ipam(*arguments, check=True, tool="ipam"):
+    def ipam(*arguments, check=True, tool="ipam", grace=0):
+        if tool == "ipam" and arguments and grace is not None:
+            arguments = [*arguments, "--grace", grace]
         return host.run([stage / "bin" / "catenactl", tool, *arguments], env={"NETCONFPATH": DIRECTORY}, check=check)
 
     host.write(f"{DIRECTORY}/10-net.conflist", NET)
@@ -93,6 +95,16 @@ def test_release(ipam, attached, host, a):
 def test_release_of_what_cannot_be(ipam, attached, words, message):
     done = ipam("release", *words, check=False)
     assert done.returncode != 0 and message in done.stderr
+
+
+def test_a_new_one(ipam, host):
+    """What was just reserved may be of an ADD that has not ended: it is not called leaked, and stays."""
+    host.write(f"{FILES}/10.1.0.5", "lost\r\neth0")
+    assert rows(ipam("list", "net", grace=None))[0][5] == "new"
+    assert rows(ipam("show", "net", grace=None))[0][4] == "0"
+    refused = ipam("release", "10.1.0.5", check=False, grace=300)
+    assert refused.returncode == 1 and "its ADD may still be under way" in refused.stderr
+    assert ipam("release", "10.1.0.5", "--force", grace=None).returncode == 0 and host.reservations() == []
 
 
 def test_an_address_of_several_networks(ipam, attached, host):
