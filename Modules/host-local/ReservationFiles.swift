@@ -35,7 +35,10 @@ struct ReservationFiles: ~Copyable {
         } catch {
             switch error {
             case .noEntry, .isDirectory: return nil
-            case .fileTooLarge, .inputOutput: return Reservation(name: name, address: address, owner: nil)
+            case .fileTooLarge, .inputOutput:
+                // Without a time it would count as one of an earlier boot.
+                let modified = (try? directory.status(of: name))?.modified ?? Timestamp.now
+                return Reservation(name: name, address: address, owner: nil, modified: modified)
             default: throw error
             }
         }

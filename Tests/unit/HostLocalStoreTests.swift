@@ -389,7 +389,7 @@ import Testing
         let sandbox = try HostLocalSandbox()
         let sets = try [HostLocalSandbox.set("10.1.0.0/29")]
         try File.makeDirectories("\(sandbox.directory)/10.1.0.2", mode: 0o755)
-        #expect(try sandbox.add("a", sets: sets) == ["10.1.0.3/29"])
+        #expect(try sandbox.add("a", sets: sets, boot: Boot.current()) == ["10.1.0.3/29"])
         #expect(
             try Inspection(network: "net", configurations: [], cniVersion: "", dataDirectory: sandbox.dataDirectory).findings().map {
                 $0.kind
