@@ -10,7 +10,7 @@ DESTDIR  ?=
 CNIBINDIR ?= $(PREFIX)/lib/cni
 PROGDIR   := $(PREFIX)/lib/cni
 
-MODULES  := bandwidth bridge dummy flannel host-device host-local ipvlan loopback macvlan portmap ptp sbr tap tuning vlan vrf
+MODULES  := bandwidth bridge dummy flannel host-device host-local ipvlan loopback macvlan portmap ptp sbr static tap tuning vlan vrf
 WRAPPERS := $(MODULES)
 STAGE    := $(CURDIR)/.build/stage
 
@@ -27,7 +27,7 @@ BENCH_PACKAGES := $(TEST_PACKAGES) netavark python3-matplotlib
 UNICODE_TABLES = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/embedded/$(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')/libswiftUnicodeDataTables.a
 EMBEDDED       = CATENA_EMBEDDED=1 CATENA_UNICODE_TABLES=$(UNICODE_TABLES) swift build -c release --disable-local-rpath --scratch-path .build-embedded
 
-.PHONY: all stage embedded catenactl sdk deps deps-dev deps-test deps-bench demo test test-unit test-integration test-vm bench install uninstall format lint clean
+.PHONY: all stage embedded catenactl sdk deps deps-dev deps-test deps-bench demo test test-unit test-integration test-vm fuzz bench install uninstall format lint clean
 
 all: deps stage
 
@@ -97,8 +97,13 @@ test-integration: deps-test stage
 test-vm: deps-test stage
 	CATENA_STAGE=$(STAGE) Tests/vm/run-tests
 
+# libFuzzer for FUZZ_SECONDS on each target, or on those of FUZZ_TARGETS; inputs that reach new code are kept in Tests/fuzz/corpus.
+fuzz: deps
+	FUZZ_KEEP=1 Tests/fuzz/run $(or $(FUZZ_SECONDS),300) $(FUZZ_TARGETS)
+
 bench: deps-bench stage
 	CATENA_STAGE=$(STAGE) Tests/bench/bench
+	CATENA_STAGE=$(STAGE) Tests/bench/host-local-scale
 
 install:
 	@test -d $(STAGE) || { echo "nothing is built yet: run make first"; exit 1; }
@@ -120,10 +125,10 @@ uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/share/catena
 
 format:
-	swift format --in-place --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit Examples
+	swift format --in-place --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit Tests/fuzz Examples
 
 lint:
-	swift format lint --strict --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit Examples
+	swift format lint --strict --recursive --configuration .swift-format Package.swift Sources Modules Tests/unit Tests/fuzz Examples
 
 clean:
-	rm -rf .build .build-embedded .build-release
+	rm -rf .build .build-embedded .build-release .build-fuzz

@@ -49,6 +49,7 @@ let modules = [
     (type: "portmap", target: "PortmapModule"),
     (type: "ptp", target: "PtpModule"),
     (type: "sbr", target: "SourceRoutingModule"),
+    (type: "static", target: "StaticModule"),
     (type: "tap", target: "TapModule"),
     (type: "tuning", target: "TuningModule"),
     (type: "vlan", target: "VlanModule"),
@@ -105,7 +106,7 @@ if !embedded {
         .executableTarget(
             name: "catenactl",
             dependencies: [
-                "ChainEngine", "Digest", "JSONSchema", "NetworkConfiguration",
+                "ChainEngine", "Digest", "HostLocalModule", "JSONSchema", "NetworkConfiguration",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: ordinary))
@@ -116,6 +117,16 @@ if !embedded {
                 + modules.map { .target(name: $0.target) },
             path: "Tests/unit",
             swiftSettings: ordinary))
+}
+
+// Fuzzing, by Tests/fuzz/run: one program with all targets, its libraries instrumented by flags of the command line.
+if Context.environment["CATENA_FUZZ"] == "1" {
+    products.append(.executable(name: "fuzz", targets: ["fuzz"]))
+    targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: ["ModuleKit", "CLinux", "HostLocalModule"], path: "Tests/fuzz", exclude: ["corpus", "run"],
+            swiftSettings: ordinary + [.unsafeFlags(["-parse-as-library"])],
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]))
 }
 
 let package = Package(name: "catena", products: products, dependencies: dependencies, targets: targets, swiftLanguageModes: [.v6])

@@ -6,8 +6,8 @@ struct Allocator {
     let requested: [IPAddress]
     let store: AddressStore
 
-    /// So many addresses in a row are tried one by one, before the names of all reservations are read.
-    private static let quickTries = 32
+    /// So many of the oldest reservations are named where none is left.
+    private static let named = 3
 
     /// Reserves an address from each set. On failure those of this call are released again, and no others.
     func allocate(for attachment: Attachment) throws(CNIError) -> [CNIResult.IP] {
@@ -60,18 +60,36 @@ struct Allocator {
     ) throws(CNIError) -> (address: IPAddress, range: AddressRange) {
         if let wish, let range = set.range(of: wish) { return try reserve(requested: wish, range, set, attachment) }
         try refuseDuplicate(set, attachment, held)
-        var cursor = AddressCursor(set, after: store.lastReserved(set: index))
-        for _ in 0..<Allocator.quickTries {
-            guard let next = cursor.next() else { throw exhausted(set, try store.reservedAddresses()) }
-            if try store.reserve(next.address, for: attachment) { return next }
+        if let found = try reserveFree(set, index, attachment) { return found }
+        throw try Allocator.exhausted(set, store)
+    }
+
+    private func reserveFree(
+        _ set: RangeSet, _ index: Int, _ attachment: Attachment
+    ) throws(CNIError) -> (address: IPAddress, range: AddressRange)? {
+        try Allocator.firstFree(set, after: store.lastReserved(set: index), in: store) { (address) throws(CNIError) in
+            try store.reserve(address, for: attachment)
         }
-        // Many in a row are taken: reading all names once is cheaper than going on.
-        let taken = try store.reservedAddresses()
-        if set.count(of: taken) >= set.capacity { throw exhausted(set, taken) }
-        while let next = cursor.next() {
-            if !taken.contains(next.address), try store.reserve(next.address, for: attachment) { return next }
-        }
-        throw exhausted(set, taken)
+    }
+
+    /// The first free address of a set, in its order, of which `take` says true.
+    static func firstFree(
+        _ set: RangeSet, after last: IPAddress?, in store: AddressStore, take: (IPAddress) throws(CNIError) -> Bool
+    ) throws(CNIError) -> (address: IPAddress, range: AddressRange)? {
+        var indexSaidNone = false
+        repeat {
+            for run in set.runs(after: last) {
+                var next: IPAddress? = run.first
+                while let from = next, from <= run.last, let address = try store.firstFree(from: from, through: run.last) {
+                    let isFree = try take(address)
+                    if !isFree || indexSaidNone { store.distrustIndex() }
+                    if isFree { return (address, run.range) }
+                    next = address.next
+                }
+            }
+            indexSaidNone = true
+        } while try store.lookAtNames()
+        return nil
     }
 
     private func reserve(
@@ -79,8 +97,8 @@ struct Allocator {
     ) throws(CNIError) -> (address: IPAddress, range: AddressRange) {
         if address == range.gateway { throw CNIError("requested ip \(address.text) is subnet's gateway") }
         guard try store.reserve(address, for: attachment) else {
-            throw CNIError(
-                "requested IP address \(address.text) is not available in range set \(set.text)", details: "it is reserved already")
+            let holder = try store.reservation(of: address).map { "reserved \(Allocator.text($0))" } ?? "reserved already"
+            throw CNIError("requested IP address \(address.text) is not available in range set \(set.text)", details: "it is \(holder)")
         }
         return (address, range)
     }
@@ -94,8 +112,19 @@ struct Allocator {
         }
     }
 
-    private func exhausted(_ set: RangeSet, _ taken: Set<IPAddress>) -> CNIError {
-        CNIError(
-            "no IP addresses available in range set: \(set.text)", details: "\(set.count(of: taken)) of \(set.capacity) are reserved")
+    /// The error for a set of which all addresses are reserved.
+    static func exhausted(_ set: RangeSet, _ store: AddressStore) throws(CNIError) -> CNIError {
+        let (addresses, attachments, oldest) = try store.holders(of: set, naming: named)
+        let names = oldest.map { "\($0.address.text) \(text($0))" }.joined(separator: ", ")
+        return CNIError(
+            "no IP addresses available in range set: \(set.text)",
+            details: "\(addresses) of \(set.capacity) are reserved, by \(attachments) attachments"
+                + (names.isEmpty ? "" : "; oldest first: \(names)\(addresses > oldest.count ? ", …" : "")")
+                + "; catenactl ipam list tells all, and which are leaked")
+    }
+
+    /// "by c1 eth0 since 2026-01-31T12:00:00Z".
+    private static func text(_ reservation: Reservation) -> String {
+        "by \(reservation.owner?.text ?? "nobody known") since \(reservation.modified.text)"
     }
 }

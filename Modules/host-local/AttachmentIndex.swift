@@ -1,7 +1,8 @@
 import ModuleKit
 
 /// Tells which addresses an attachment holds without reading every reservation: a directory with one symbolic link an attachment,
-/// named `<container ID>:<ifname>` (old form: the container ID alone), that holds the names of its reservations with commas between.
+/// named `<container ID>:<ifname>` (old form: the container ID alone), that holds the names of its reservations with commas between; and
+/// tells which addresses are free, by an ``AddressTable``.
 ///
 /// It is never the truth, only a short way to it. The reservations' directory may be written by others, the reference plugin or a
 /// person, who know nothing of the index. So whoever keeps the index stamps that directory, as the last step of each change, with a
@@ -25,6 +26,7 @@ final class AttachmentIndex {
     private(set) var isIntact = true
     /// What a key's link is to hold from now on; empty for none.
     private var changes: [String: [String]] = [:]
+    private var table = AddressTable()
 
     private static let recordName = ".state"
     private static let unknownBoot = "-"
@@ -32,8 +34,15 @@ final class AttachmentIndex {
     /// Opens the index, making its directory where it is missing. Nil where that fails: an index is good to have, not needed.
     static func open(_ location: StoreLocation) -> AttachmentIndex? { try? AttachmentIndex(location.indexDirectory) }
 
-    private init(_ path: String) throws(Errno) {
+    /// Opens the index where there is one, to look at it.
+    static func openExisting(_ location: StoreLocation) -> AttachmentIndex? { try? AttachmentIndex(existing: location.indexDirectory) }
+
+    private convenience init(_ path: String) throws(Errno) {
         try File.makeDirectories(path, mode: 0o700)
+        try self.init(existing: path)
+    }
+
+    private init(existing path: String) throws(Errno) {
         directory = try Directory(path)
         record = AttachmentIndex.parse((try? directory.read(AttachmentIndex.recordName)) ?? [])
     }
@@ -44,8 +53,11 @@ final class AttachmentIndex {
         return record.inode == status.inode && mark == status.modified
     }
 
-    /// Says that the index does not tell the truth after all.
-    func distrust() { isIntact = false }
+    /// Says that the index does not tell the truth after all: it is built anew next time.
+    func distrust() {
+        isIntact = false
+        if let record { try? write(Record(boot: record.boot, inode: record.inode, mark: nil)) }
+    }
 
     // MARK: Look-up and changes
 
@@ -63,27 +75,75 @@ final class AttachmentIndex {
         return AttachmentIndex.split(try directory.linkTarget(key))
     }
 
-    /// Adds a reservation's name to those of a key. Nothing is written before ``seal(_:)``.
-    func add(_ name: String, to key: String?) { change(key) { $0.contains(name) ? $0 : $0 + [name] } }
+    /// The first address that is not reserved, of those from `first` to `last`; nil where all are.
+    func firstFree(from first: IPAddress, through last: IPAddress) throws(Errno) -> IPAddress? {
+        try table.firstFree(from: first, through: last, in: directory)
+    }
 
-    /// Takes a reservation's name from those of a key. Nothing is written before ``seal(_:)``.
-    func remove(_ name: String, from key: String?) { change(key) { $0.filter { $0 != name } } }
+    /// What is reserved of the addresses from `first` to `last`.
+    func entries(from first: IPAddress, through last: IPAddress) throws(Errno) -> [AddressTable.Entry] {
+        try table.entries(from: first, through: last, in: directory)
+    }
 
-    private func change(_ key: String?, _ body: ([String]) -> [String]) {
-        guard let key, isIntact else { return }
+    /// Adds a reservation. Nothing is written before ``seal(_:)``.
+    func add(_ reservation: Reservation) {
+        guard isIntact else { return }
         do throws(Errno) {
-            changes[key] = body(try names(key))
+            try change(reservation) { $0.contains(reservation.name) ? $0 : $0 + [reservation.name] }
+            try table.insert(AttachmentIndex.entry(reservation), in: directory)
         } catch {
             isIntact = false
         }
     }
 
+    /// Takes a reservation out. Nothing is written before ``seal(_:)``.
+    func remove(_ reservation: Reservation) {
+        guard isIntact else { return }
+        do throws(Errno) {
+            try change(reservation) { $0.filter { $0 != reservation.name } }
+            try table.remove(reservation.address, in: directory)
+        } catch {
+            isIntact = false
+        }
+    }
+
+    private func change(_ reservation: Reservation, _ body: ([String]) -> [String]) throws(Errno) {
+        guard let key = AttachmentIndex.key(of: reservation) else { return }
+        changes[key] = body(try names(key))
+    }
+
+    private static func key(of reservation: Reservation) -> String? {
+        reservation.owner.flatMap { key($0.containerID, $0.interfaceName) }
+    }
+
+    /// What the table is to tell of a reservation.
+    static func entry(_ reservation: Reservation) -> AddressTable.Entry {
+        AddressTable.Entry(
+            address: reservation.address, since: reservation.modified.seconds,
+            owner: reservation.owner.map { FNV1a.hash("\($0.containerID):\($0.interfaceName ?? "")") } ?? 0)
+    }
+
     private func writeChanges() throws(Errno) {
         for (key, names) in changes {
-            try directory.remove(key)
-            if !names.isEmpty { try directory.makeLink(key, holding: names.joined(separator: ",")) }
+            try setLink(key, names)
         }
         changes = [:]
+        try table.flush(to: directory)
+    }
+
+    private func setLink(_ key: String, _ names: [String]) throws(Errno) {
+        if names.isEmpty {
+            try directory.remove(key)
+            return
+        }
+        let target = names.joined(separator: ",")
+        do throws(Errno) {
+            try directory.makeLink(key, holding: target)
+        } catch {
+            guard error == .exists else { throw error }
+            try directory.remove(key)
+            try directory.makeLink(key, holding: target)
+        }
     }
 
     private static func split(_ target: String?) -> [String] {
@@ -92,16 +152,23 @@ final class AttachmentIndex {
 
     // MARK: Building and marking
 
-    /// Makes the index tell these reservations, and writes down the boot and the directory. Only what differs is written.
-    func rebuild(_ reservations: [Reservation], boot: Boot, status: FileStatus) {
+    /// Makes the index tell these reservations, and writes down the boot and the directory. Of the links only what differs is written.
+    ///
+    /// - Parameter blocked: addresses that can't be had because something else than a reservation has their name.
+    func rebuild(_ reservations: [Reservation], blocked: [IPAddress], boot: Boot, status: FileStatus) {
         isIntact = true
         do throws(Errno) {
             var wanted: [String: [String]] = [:]
             for reservation in reservations {
-                guard let owner = reservation.owner, let key = AttachmentIndex.key(owner.containerID, owner.interfaceName) else { continue }
+                guard let key = AttachmentIndex.key(of: reservation) else { continue }
                 wanted[key, default: []].append(reservation.name)
             }
-            for name in try directory.names() where !name.hasPrefix(".") {
+            let names = try directory.names()
+            // What File.replace leaves when it is killed.
+            for name in names where name.hasPrefix("\(AttachmentIndex.recordName).tmp-") { try directory.remove(name) }
+            let entries = reservations.map(AttachmentIndex.entry) + blocked.map { AddressTable.Entry(address: $0, since: 0, owner: 0) }
+            try table.rebuild(entries, names: names, in: directory)
+            for name in names where !name.hasPrefix(".") {
                 let current = AttachmentIndex.split(try directory.linkTarget(name))
                 if let names = wanted[name], names.sorted() == current.sorted() {
                     wanted[name] = nil
@@ -131,6 +198,27 @@ final class AttachmentIndex {
             isIntact = false
         }
     }
+
+    /// What the index tells that is not so, of these reservations; it has to be current.
+    func disagreements(with reservations: [Reservation], blocked: [IPAddress]) throws(Errno) -> [String] {
+        var wanted: [String: [String]] = [:]
+        var taken = AddressBitmap()
+        for address in blocked { taken.insert(address) }
+        for reservation in reservations {
+            taken.insert(reservation.address)
+            if let key = AttachmentIndex.key(of: reservation) { wanted[key, default: []].append(reservation.name) }
+        }
+        var found: [String] = []
+        let names = try directory.names()
+        for name in Set(names.filter { !$0.hasPrefix(".") }).union(wanted.keys).sorted() {
+            let told = AttachmentIndex.split(try directory.linkTarget(name)).sorted()
+            let held = wanted[name, default: []].sorted()
+            if told != held { found.append("\(name): tells \(AttachmentIndex.list(told)), the files tell \(AttachmentIndex.list(held))") }
+        }
+        return try found + table.disagreements(with: taken, names: names, in: directory)
+    }
+
+    private static func list(_ names: [String]) -> String { names.isEmpty ? "nothing" : names.joined(separator: ", ") }
 
     private func write(_ new: Record) throws(Errno) {
         if record == new { return }

@@ -58,19 +58,22 @@ enum HostLocal {
         let config = try HostLocalConfig(
             call.config, network: call.network, cniVersion: call.cniVersion, arguments: try CNIArguments(""))
         if let file = config.resolverFile { _ = try unavailable { () throws(CNIError) in try ResolverFile.read(file) } }
-        let reserved = try unavailable { () throws(CNIError) in
+        let full = try unavailable { () throws(CNIError) in
             guard let store = try existingStore(call) else {
                 try config.location.checkWritable()
-                return Set<IPAddress>()
+                return config.sets.first { $0.capacity == 0 }.map(HostLocal.noAddress)
             }
             defer { store.finish() }
-            return try store.reservedAddresses()
+            for set in config.sets where try Allocator.firstFree(set, after: nil, in: store, take: { _ in true }) == nil {
+                return try Allocator.exhausted(set, store)
+            }
+            return nil
         }
-        for set in config.sets where set.count(of: reserved) >= set.capacity {
-            throw CNIError(
-                .notAvailable, "no IP addresses available in range set: \(set.text)", details: "all \(set.capacity) are reserved")
-        }
+        if let full { throw CNIError(.notAvailable, full.message, details: full.details) }
     }
+
+    /// The error for a set that has no address but its gateway's.
+    private static func noAddress(_ set: RangeSet) -> CNIError { CNIError("no IP addresses available in range set: \(set.text)") }
 
     // MARK: Common ground
 

@@ -11,6 +11,17 @@ struct Reservation: Equatable {
         /// Nil in the old form.
         let interfaceName: String?
 
+        /// "<container ID> <ifname>", or the container ID alone.
+        var text: String { interfaceName.map { "\(containerID) \($0)" } ?? containerID }
+
+        init(containerID: String, interfaceName: String?) {
+            self.containerID = containerID
+            self.interfaceName = interfaceName
+        }
+
+        /// An attachment, in the present form.
+        init(_ attachment: Attachment) { self.init(containerID: attachment.containerID, interfaceName: attachment.interfaceName) }
+
         /// Whether this is that attachment in the present form.
         func matches(_ attachment: Attachment) -> Bool {
             containerID == attachment.containerID && interfaceName == attachment.interfaceName
@@ -23,25 +34,30 @@ struct Reservation: Equatable {
     /// The file's name.
     let name: String
     let address: IPAddress
-    /// Nil where the file is empty or can't be read: the address is taken, nobody knows by whom.
+    /// Nil where the file is empty, damaged, or can't be read: the address is taken, nobody knows by whom.
     let owner: Owner?
+    /// When the file was last modified, which is when it was made.
+    var modified = Timestamp(seconds: 0)
 
     /// What a file for this attachment holds.
     static func bytes(for attachment: Attachment) -> [UInt8] {
         Array("\(attachment.containerID)\r\n\(attachment.interfaceName)".utf8)
     }
 
-    /// Reads what a file holds; white space around it does not count, as in the reference. Nil where that is all there is.
+    /// Reads what a file holds; white space around it does not count, as in the reference. Nil where that is all there is, or where a
+    /// name holds a control character: what a crash of the machine can leave, often zeros.
     static func owner(of bytes: [UInt8]) -> Owner? {
         func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (byte >= 0x09 && byte <= 0x0d) }
         guard let first = bytes.firstIndex(where: { !isSpace($0) }), let last = bytes.lastIndex(where: { !isSpace($0) }) else { return nil }
+        func name(_ bytes: ArraySlice<UInt8>) -> String? {
+            bytes.contains { $0 < 0x20 || $0 == 0x7f } ? nil : String(decoding: bytes, as: UTF8.self)
+        }
         let content = bytes[first...last]
         for index in content.indices.dropLast() where content[index] == 0x0d && content[index + 1] == 0x0a {
-            return Owner(
-                containerID: String(decoding: content[first..<index], as: UTF8.self),
-                interfaceName: String(decoding: content[(index + 2)...last], as: UTF8.self))
+            guard let container = name(content[first..<index]), let interface = name(content[(index + 2)...last]) else { return nil }
+            return Owner(containerID: container, interfaceName: interface)
         }
-        return Owner(containerID: String(decoding: content, as: UTF8.self), interfaceName: nil)
+        return name(content).map { Owner(containerID: $0, interfaceName: nil) }
     }
 
     /// The file name of an address, and its text in `last_reserved_ip.<n>`.

@@ -33,6 +33,11 @@ struct StoreLocation: Equatable {
 }
 
 extension StoreLocation {
+    /// The error for a failed operation on the reservations' directory.
+    func failure(_ what: String, _ error: Errno) -> CNIError {
+        CNIError(.ioFailure, "\(what) \(directory): \(error.text)", details: "host-local keeps its reservations there; see ipam.dataDir")
+    }
+
     /// Throws unless the directory, or the nearest one above it that exists, can be written to.
     func checkWritable() throws(CNIError) {
         var path = directory

@@ -22,6 +22,8 @@ public struct Errno: Error, RawRepresentable, Equatable, Sendable {
     public static let noProcess = Errno(rawValue: ESRCH)
     /// ENOENT.
     public static let noEntry = Errno(rawValue: ENOENT)
+    /// EIO: the device below a file system failed.
+    public static let inputOutput = Errno(rawValue: EIO)
     /// EINTR.
     public static let interrupted = Errno(rawValue: EINTR)
     /// EEXIST.

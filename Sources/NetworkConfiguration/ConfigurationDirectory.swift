@@ -39,6 +39,12 @@ public struct ConfigurationDirectory: Sendable {
             details: broken == 0 ? "" : "\(broken) files could not be read: see the warnings")
     }
 
+    /// The names of all networks, sorted. Files that can't be read are left out: they are told when a network is looked for.
+    public func names() throws(CNIError) -> [String] {
+        let files = try list().filter { file in [".conflist", ".conf", ".json"].contains { file.hasSuffix($0) } }
+        return Set(files.compactMap { file in (try? read("\(path)/\(file)")).flatMap { try? NetworkConfiguration($0) }?.name }).sorted()
+    }
+
     /// Appends the plugins of the network's folder, unless the file forbids it: `<directory>/<network>/*.conf`, in the order of names.
     private func complete(_ network: NetworkConfiguration) throws(CNIError) -> NetworkConfiguration {
         var network = network

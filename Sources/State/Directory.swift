@@ -90,6 +90,37 @@ public struct Directory: ~Copyable {
         return try opened.readAll(limit: min(limit, 64 << 10))
     }
 
+    /// Reads a whole file that no one writes to meanwhile, and its status. Throws `EFBIG` when it is longer than `limit` bytes.
+    public func readWithStatus(_ name: String, limit: Int = 4096) throws(Errno) -> (bytes: [UInt8], status: FileStatus) {
+        let opened = try open(name, O_RDONLY | O_NONBLOCK)
+        var raw = stat()
+        if fstat(opened.rawValue, &raw) != 0 { throw Errno.current }
+        let status = FileStatus(raw)
+        if status.isDirectory { throw .isDirectory }
+        if status.size > limit { throw .fileTooLarge }
+        return (try opened.readPart(from: 0, count: status.size), status)
+    }
+
+    /// Reads a part of a file: `count` bytes, or as many as there are. A missing file has none.
+    public func read(_ name: String, from offset: Int, count: Int) throws(Errno) -> [UInt8] {
+        let descriptor = clinux_openat(file.rawValue, name, O_RDONLY, 0)
+        if descriptor < 0 {
+            if Errno.current == .noEntry { return [] }
+            throw Errno.current
+        }
+        return try FileDescriptor(owning: descriptor).readPart(from: offset, count: count)
+    }
+
+    /// Writes parts of a file in place, making it where it is missing: between them, and in their order, a crash can come.
+    public func write(_ name: String, _ parts: [(offset: Int, bytes: [UInt8])], mode: mode_t) throws(Errno) {
+        let opened = try open(name, O_WRONLY | O_CREAT, mode)
+        for part in parts {
+            let done = part.bytes.withUnsafeBytes { pwrite(opened.rawValue, $0.baseAddress, $0.count, part.offset) }
+            if done < 0 { throw Errno.current }
+            if done != part.bytes.count { throw Errno(rawValue: ENOSPC) }
+        }
+    }
+
     /// Makes a file with this content. Throws `EEXIST` where there is something under that name. On failure nothing is left.
     public func create(_ name: String, _ bytes: [UInt8], mode: mode_t) throws(Errno) {
         let created = try open(name, O_WRONLY | O_CREAT | O_EXCL, mode)
@@ -126,15 +157,15 @@ public struct Directory: ~Copyable {
 
     /// What a symbolic link holds; nil where there is none of that name.
     public func linkTarget(_ name: String) throws(Errno) -> String? {
-        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-        let count = buffer.withUnsafeMutableBytes { bytes in
-            bytes.baseAddress.map { readlinkat(file.rawValue, name, $0.assumingMemoryBound(to: CChar.self), bytes.count) } ?? -1
+        var error = Errno.noEntry
+        let target = withUnsafeTemporaryAllocation(byteCount: Int(PATH_MAX), alignment: 1) { bytes -> String? in
+            let count = bytes.baseAddress.map { readlinkat(file.rawValue, name, $0.assumingMemoryBound(to: CChar.self), bytes.count) } ?? -1
+            if count >= 0 { return String(decoding: bytes[0..<count], as: UTF8.self) }
+            error = Errno.current
+            return nil
         }
-        if count < 0 {
-            if Errno.current == .noEntry { return nil }
-            throw Errno.current
-        }
-        return String(decoding: buffer[0..<count], as: UTF8.self)
+        if target == nil && error != .noEntry { throw error }
+        return target
     }
 
     /// Makes a symbolic link that holds `target`: the smallest file there is, complete as soon as it exists.
@@ -148,5 +179,16 @@ public struct Directory: ~Copyable {
             if descriptor >= 0 { return FileDescriptor(owning: descriptor) }
             if Errno.current != .interrupted { throw Errno.current }
         }
+    }
+}
+
+extension FileDescriptor {
+    /// Reads `count` bytes from an offset on, or as many as there are.
+    fileprivate borrowing func readPart(from offset: Int, count: Int) throws(Errno) -> [UInt8] {
+        if count == 0 { return [] }
+        var bytes = [UInt8](repeating: 0, count: count)
+        let done = bytes.withUnsafeMutableBytes { pread(rawValue, $0.baseAddress, count, offset) }
+        if done < 0 { throw Errno.current }
+        return done == count ? bytes : Array(bytes[..<done])
     }
 }

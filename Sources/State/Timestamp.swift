@@ -27,6 +27,16 @@ public struct Timestamp: Equatable, Comparable, Sendable {
     /// The same point some seconds before.
     public func before(seconds count: Int) -> Timestamp { Timestamp(seconds: seconds &- count, nanoseconds: nanoseconds) }
 
+    /// "2026-01-31T12:00:00Z": RFC 3339, to the second, in UTC.
+    public var text: String {
+        var time = time_t(seconds)
+        var parts = tm()
+        guard gmtime_r(&time, &parts) != nil else { return "\(seconds)" }
+        func digits(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        return "\(parts.tm_year + 1900)-\(digits(parts.tm_mon + 1))-\(digits(parts.tm_mday))T"
+            + "\(digits(parts.tm_hour)):\(digits(parts.tm_min)):\(digits(parts.tm_sec))Z"
+    }
+
     var raw: timespec { timespec(tv_sec: seconds, tv_nsec: nanoseconds) }
 
     /// Whether `left` is earlier.

@@ -18,7 +18,7 @@ def first(file):
     return (plugin.get("chain") or [plugin])[0]
 
 
-BRIDGES = [file for file in FILES if first(file)["type"] == "bridge"]
+BRIDGES = [file for file in FILES if first(file)["type"] == "bridge" and first(file)["ipam"]["type"] == "host-local"]
 # What is attached for traffic to it and from it; others are tried below.
 REACHABLE = [file for file in BRIDGES if not any(f'"{type}"' in file.read_text() for type in ("vrf", "sbr"))]
 LIMITS = {"ingressRate": 20_000_000, "ingressBurst": 2_000_000, "egressRate": 8_000_000, "egressBurst": 1_000_000}
@@ -29,7 +29,7 @@ def test_there_is_one_of_each_kind():
     """The field's hello-world, with ports, dual stack, and the single-binary form of each."""
     names = {path.stem for path in FILES}
     assert names >= {"bridge", "bridge-portmap", "dual-stack", "catena-bridge", "catena-bridge-portmap", "catena-dual-stack"}
-    assert names >= {"bridge-macspoofchk", "bridge-vlan", "dummy", "host-device", "ipvlan", "macvlan", "ptp", "tap", "vlan"}
+    assert names >= {"bridge-macspoofchk", "bridge-vlan", "dummy", "host-device", "ipvlan", "macvlan", "ptp", "static", "tap", "vlan"}
     assert names >= {"bridge-limits", "catena-bridge-limits", "bridge-vrf", "bridge-sbr", "macvlan-sbr", "flannel", "catena-flannel"}
 
 
@@ -233,6 +233,20 @@ def test_ptp(host, stage, outside, a, b):
         runtime.delete(network, container)
         assert container.link("eth0") is None
     assert "elements" not in host.out(["nft", "list", "ruleset"])
+
+
+def test_static(host, stage, a, b):
+    """The container has the addresses that are written down, another those that the runtime asks for."""
+    network, runtime = load("static"), Runtime(host, "plain")
+    result = runtime.add(network, a)
+    assert a.addresses("eth0") == ["10.97.0.5/24", "fd00:97::5/64"] and result["dns"] == {"nameservers": ["10.97.0.1"]}
+    runtime.add(network, b, capabilities={"ips": ["10.97.0.6/24", "fd00:97::6/64"]})
+    for address in ("10.97.0.1", "10.97.0.6", "fd00:97::1", "fd00:97::6"):
+        a.ping(address)
+    for container in (a, b):
+        runtime.check(network, container)
+        runtime.delete(network, container)
+        assert container.link("eth0") is None
 
 
 def test_tap(host, stage, a):

@@ -1,10 +1,18 @@
 """host-local: its files are the reference's, to the byte, and both plugins work on them side by side."""
 
+import json
+import os
+import pathlib
+import random
+import re
+import sys
+
 import pytest
 
 import harness
 from harness import host_local, run_plugin
 
+KILLS = pathlib.Path(harness.__file__).with_name("kills.py")
 FILES = "/var/lib/cni/networks/net"
 
 
@@ -129,3 +137,121 @@ def test_gc_and_status(plugin, host):
     without = plugin("GC", pool, version="1.1.0")
     assert without.ok and "valid-attachments" in without.stderr and len(host.reservations()) == 2, "nothing may be taken for a leftover"
     assert plugin("GC", pool, version="1.1.0", keys={"cni.dev/valid-attachments": None}).ok and host.reservations() == []
+
+
+def test_exhaustion_says_who_holds(plugin, host):
+    """How many are held, by how many, and the oldest: also of those that the reference plugin reserved, and those that name nobody."""
+    pool = host_local("10.1.0.0/29")
+    for number in range(4):
+        plugin("ADD", pool, cid=f"c{number}", reference=number % 2 == 1)
+    host.write(f"{FILES}/10.1.0.6", "")
+    error = plugin("ADD", pool, cid="c9").error
+    assert re.match(
+        r"5 of 5 are reserved, by 4 attachments; oldest first: 10\.1\.0\.2 by c0 eth0 since 20\d\d-\S+Z, 10\.1\.0\.3 by c1 eth0 since \S+, "
+        r"10\.1\.0\.4 by c2 eth0 since \S+, …", error["details"])
+    status = plugin("STATUS", pool, version="1.1.0").error
+    assert status["code"] == 50 and status["details"] == error["details"]
+    taken = plugin("ADD", pool, cid="c9", args="IP=10.1.0.3").error
+    assert "it is reserved by c1 eth0 since 20" in taken["details"]
+
+
+@pytest.mark.parametrize("subnet, given", [
+    ("10.1.0.0/31", ["10.1.0.0/31", "10.1.0.1/31"]), ("10.1.0.7/32", ["10.1.0.7/32"]), ("fd00::/127", ["fd00::/127", "fd00::1/127"]),
+    ("fd00::5/128", ["fd00::5/128"]), ("10.1.0.0/30", ["10.1.0.2/30"]), ("fd00::/126", ["fd00::2/126", "fd00::3/126"]),
+])
+def test_small_pools(plugin, host, subnet, given):
+    """All addresses of the smallest networks can be had, again and again, and not one more."""
+    for _ in range(2):
+        assert sorted(addresses(plugin("ADD", host_local(subnet), cid=f"c{number}"))[0] for number in range(len(given))) == given
+        assert "no IP addresses available" in plugin("ADD", host_local(subnet), cid="c9").error["msg"]
+        assert all(plugin("DEL", host_local(subnet), cid=f"c{number}").ok for number in range(len(given)))
+    assert host.reservations() == []
+
+
+def test_check_compares_addresses(plugin):
+    """A reservation of another address is not enough."""
+    added = plugin("ADD", POOL, cid="c1")
+    assert plugin("CHECK", POOL, cid="c1", keys={"prevResult": added.result}).ok
+    other = {**added.result, "ips": [{"address": "10.1.0.9/24", "gateway": "10.1.0.1"}]}
+    assert "10.1.0.9 of prevResult is not reserved" in plugin("CHECK", POOL, cid="c1", keys={"prevResult": other}).error["msg"]
+    assert plugin("CHECK", POOL, cid="c1", keys={"prevResult": other}, reference=True).ok, "the reference has become stricter"
+
+
+def test_files_that_a_crash_of_the_machine_left(plugin, host):
+    """Empty, zeros, garbage: a warning names each, no address is given twice, GC frees them."""
+    for number, content in enumerate(["", "\0" * 70, "\r\n", "\x01\x02\r\neth0"]):
+        host.write(f"{FILES}/10.1.0.{number + 2}", content)
+    added = plugin("ADD", POOL, cid="c1", env={"CATENA_LOG": "warning"})
+    assert addresses(added) == ["10.1.0.6/24"]
+    assert all(f"{FILES}/10.1.0.{number} names no container" in added.stderr for number in (2, 3, 4, 5))
+    assert plugin("DEL", POOL, cid="c1").ok and len(host.reservations()) == 4
+    assert plugin("GC", POOL, version="1.1.0", keys={"cni.dev/valid-attachments": []}).ok and host.reservations() == []
+
+
+def test_reservations_of_an_earlier_boot(plugin, host):
+    """They are freed by the first operation, with a line in the log."""
+    for number in range(3):
+        plugin("ADD", POOL, cid=f"c{number}")
+    state = "/var/lib/cni/networks/.catena/net/.state"
+    boot, rest = host.path(state).read_text().split(" ", 1)
+    host.path(state).write_text(f"{boot[::-1]} {rest}")
+    added = plugin("ADD", POOL, cid="c9", env={"CATENA_LOG": "info"})
+    assert f"freed 3 addresses in {FILES} that were reserved before this boot" in added.stderr
+    assert host.reservations() == ["10.1.0.5"] and addresses(added) == ["10.1.0.5/24"]
+
+
+def test_the_index_follows_the_reference(plugin, host):
+    """Whatever the reference reserves and releases between our calls, ours find it, and a pool can be filled by both to the last address."""
+    pool, order, held = host_local("10.1.0.0/27"), random.Random(7), {}
+    for step in range(120):
+        cid = f"c{order.randrange(40)}"
+        reference = order.random() < 0.5
+        if cid in held:
+            assert plugin("DEL", pool, cid=cid, reference=reference).ok
+            del held[cid]
+        elif len(held) == 29:
+            assert "no IP addresses available" in plugin("ADD", pool, cid=cid, reference=reference).error["msg"]
+        else:
+            held[cid] = addresses(plugin("ADD", pool, cid=cid, reference=reference))[0].split("/")[0]
+        assert sorted(held.values()) == host.reservations()
+
+
+CHANGES = ["openat", "flock", "write", "pwrite64", "linkat", "unlinkat", "symlinkat", "rename", "ftruncate", "utimensat", "close"]
+
+
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+def test_killed_before_each_system_call(plugin, host, stage, command):
+    """Killed before each system call that can matter, one after the other: what DEL finds afterwards is whole, and the index is right."""
+    assert addresses(plugin("ADD", POOL, cid="stays")) == ["10.1.0.2/24"]
+    kills = 0
+    for call in CHANGES:
+        for number in range(1, 200):
+            if command == "DEL":
+                assert plugin("ADD", POOL, cid="killed").ok
+            trace = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}"]
+            outcome = plugin(command, POOL, cid="killed", prefix=trace)
+            kills += not outcome.ok
+            files = {name.split("/")[-1]: content for name, (_, content) in host.files(FILES).items()}
+            assert {content for name, content in files.items() if name[0].isdigit()} <= {"stays\r\neth0", "killed\r\neth0"}
+            assert plugin("DEL", POOL, cid="killed").ok and host.reservations() == ["10.1.0.2"]
+            if outcome.ok:
+                break
+        checked = host.run([stage / "bin" / "catenactl", "ipam", "check", "net"], env={"NETCONFPATH": "/run/test/none"})
+        assert checked.stdout.endswith("net: ok\n") and "error" not in checked.stdout
+    assert kills > 20
+
+
+@pytest.mark.parametrize("beside", ["alone", "beside the reference"])
+def test_kills(host, stage, beside, capsys):
+    """Killed at any moment, under parallel load, it loses no address and gives none twice. CATENA_KILL_SECONDS says how long, CATENA_SEED repeats."""
+    seconds = float(os.environ.get("CATENA_KILL_SECONDS", "12"))
+    seed = os.environ.get("CATENA_SEED") or str(random.randrange(1 << 32))
+    reference = harness.REFERENCE / "host-local" if beside != "alone" else "-"
+    outcome = json.loads(host.out([sys.executable, KILLS, seconds, seed, harness.PLUGINS / "host-local", reference], timeout=seconds + 120))
+    with capsys.disabled():
+        print(f"\nkills, {beside}: {outcome}")
+    assert outcome["wrong"] == [], outcome
+    assert outcome["kills"] > 20 * seconds and outcome["killed ADDs"] > 0 and outcome["killed DELs"] > 0 and outcome["looks"] > 0
+    assert (outcome["reference"] > 0) == (reference != "-")
+    checked = host.run([stage / "bin" / "catenactl", "ipam", "check", "net"], env={"NETCONFPATH": "/run/test/none"})
+    assert checked.stdout == "net: ok\n"

@@ -13,12 +13,28 @@ import Testing
         let error = hostLocalError { try sandbox.add("f", sets: sets) }
         #expect(error?.code == .internalFailure)
         #expect(error?.message == "failed to allocate for range 0: no IP addresses available in range set: 10.1.0.1-10.1.0.6")
-        #expect(error?.details == "5 of 5 are reserved")
+        #expect(
+            error?.details.hasPrefix("5 of 5 are reserved, by 5 attachments; oldest first: 10.1.0.2 by a eth0 since 20") == true
+                && error?.details.contains("10.1.0.4 by c eth0 since ") == true && error?.details.contains("10.1.0.5") == false)
         try sandbox.del("b")
         try sandbox.del("d")
         #expect(try sandbox.add("f", sets: sets) == ["10.1.0.3/29"])
         #expect(try sandbox.add("g", sets: sets) == ["10.1.0.5/29"])
         #expect(sandbox.content("last_reserved_ip.0") == "10.1.0.5")
+    }
+
+    @Test(arguments: [nil, Boot(id: nil, start: HostLocalSandbox.boot.start)])
+    func exhaustionWithoutAnIndex(boot: Boot?) throws {
+        let sandbox = try HostLocalSandbox()
+        let sets = try [HostLocalSandbox.set("10.1.0.0/30"), HostLocalSandbox.set("10.2.0.0/29")]
+        try sandbox.write("10.2.0.3", "other\r\neth0")
+        try sandbox.write("10.9.0.1", "far\r\neth0")
+        #expect(try sandbox.add("a", sets: sets, boot: boot) == ["10.1.0.2/30", "10.2.0.2/29"])
+        #expect(try sandbox.add("b", sets: [sets[1]], boot: boot) == ["10.2.0.4/29"])
+        let details = hostLocalError { try sandbox.add("c", sets: sets, boot: boot) }?.details
+        #expect(details?.hasPrefix("1 of 1 are reserved, by 1 attachments; oldest first: 10.1.0.2 by a eth0 since 20") == true)
+        try sandbox.del("a", boot: boot)
+        #expect(try sandbox.add("c", sets: sets, boot: boot) == ["10.1.0.2/30", "10.2.0.5/29"])
     }
 
     @Test func aFreedAddressIsNotGivenAgainAtOnce() throws {
@@ -38,7 +54,7 @@ import Testing
         #expect(try sandbox.add("b", sets: sets) == ["10.1.0.201/24"])
         for last in 202...254 { try sandbox.write("10.1.0.\(last)", "c\(last)\r\neth0") }
         let error = hostLocalError { try sandbox.add("z", sets: sets) }
-        #expect(error?.details == "253 of 253 are reserved")
+        #expect(error?.details.hasPrefix("253 of 253 are reserved, by 253 attachments; oldest first: ") == true)
     }
 
     @Test func damagedOrderFilesDoNotMatter() throws {

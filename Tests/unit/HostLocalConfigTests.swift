@@ -67,11 +67,16 @@ import Testing
     }
 }
 
-@Suite struct HostLocalCursorTests {
+@Suite struct HostLocalOrderTests {
     private func walk(_ set: RangeSet, after last: String? = nil, limit: Int = 50) -> [String] {
-        var cursor = AddressCursor(set, after: last.flatMap { IPAddress($0) })
         var found: [String] = []
-        while found.count < limit, let next = cursor.next() { found.append(next.address.text) }
+        for run in set.runs(after: last.flatMap { IPAddress($0) }) {
+            var next: IPAddress? = run.first
+            while found.count < limit, let address = next, address <= run.last {
+                found.append(address.text)
+                next = address.next
+            }
+        }
         return found
     }
 
