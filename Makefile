@@ -10,13 +10,15 @@ DESTDIR  ?=
 CNIBINDIR ?= $(PREFIX)/lib/cni
 PROGDIR   := $(PREFIX)/lib/cni
 
-MODULES  := bridge dummy host-device host-local loopback portmap tap
+MODULES  := bridge dhcp dummy host-device host-local loopback portmap tap
 WRAPPERS := $(MODULES)
+PROGRAMS := catena catena-exec catena-dhcpd
+UNITS    := catena-dhcpd.service catena-dhcpd.socket
 STAGE    := $(CURDIR)/.build/stage
 
 BUILD_PACKAGES := libmnl-dev libnftables-dev libjansson-dev libmd-dev pkg-config gcc make
 TEST_PACKAGES  := $(BUILD_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest binutils g++ conntrack containernetworking-plugins \
-                  iptables strace
+                  iptables strace dnsmasq-base kea-dhcp4-server udhcpd
 
 # Embedded Swift: the toolchain's Unicode tables are a static archive that has to be named (docs/building.md).
 UNICODE_TABLES = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/embedded/$(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')/libswiftUnicodeDataTables.a
@@ -36,14 +38,16 @@ catenactl:
 stage: embedded catenactl
 	@set -e; built=.build-embedded/release; \
 	rm -rf $(STAGE).new; \
-	mkdir -p $(STAGE).new/{bin,lib/cni,lib/catena/modules,lib/pkgconfig,include/catena,share/catena/conflists}; \
-	for program in catena catena-exec; do strip -o $(STAGE).new/lib/cni/$$program $$built/$$program; done; \
+	mkdir -p $(STAGE).new/{bin,lib/cni,lib/catena/modules,lib/pkgconfig,lib/systemd/system,include/catena,share/catena/conflists}; \
+	for program in $(PROGRAMS); do strip -o $(STAGE).new/lib/cni/$$program $$built/$$program; done; \
 	for wrapper in $(WRAPPERS); do ln -s catena-exec $(STAGE).new/lib/cni/$$wrapper; done; \
 	for module in $(MODULES); do strip -o $(STAGE).new/lib/catena/modules/$$module.so $$built/lib$$module.so; done; \
 	strip -o $(STAGE).new/bin/catenactl .build-release/release/catenactl; \
 	cp Sources/CatenaABI/include/catena/module.h $(STAGE).new/include/catena/; \
 	cp conflists/*.conflist $(STAGE).new/share/catena/conflists/ 2>/dev/null || true; \
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' catena.pc.in > $(STAGE).new/lib/pkgconfig/catena.pc; \
+	cp systemd/catena-dhcpd.socket $(STAGE).new/lib/systemd/system/; \
+	sed -e 's|@PREFIX@|$(PREFIX)|' systemd/catena-dhcpd.service.in > $(STAGE).new/lib/systemd/system/catena-dhcpd.service; \
 	chmod -R go-w $(STAGE).new; rm -rf $(STAGE); mv $(STAGE).new $(STAGE); \
 	echo "built into $(STAGE)"
 
@@ -78,20 +82,25 @@ install:
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PROGDIR) $(DESTDIR)$(CNIBINDIR) $(DESTDIR)$(PREFIX)/lib/catena/modules
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/catena $(DESTDIR)$(PREFIX)/share/catena/conflists
 	install -m 755 $(STAGE)/bin/catenactl $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(STAGE)/lib/cni/catena $(STAGE)/lib/cni/catena-exec $(DESTDIR)$(PROGDIR)/
+	install -m 755 $(foreach p,$(PROGRAMS),$(STAGE)/lib/cni/$(p)) $(DESTDIR)$(PROGDIR)/
+	ln -sf $(PROGDIR)/catena-dhcpd $(DESTDIR)$(PREFIX)/bin/catena-dhcpd
 	for wrapper in $(WRAPPERS); do ln -sf catena-exec $(DESTDIR)$(PROGDIR)/$$wrapper; done
 	if [ "$(CNIBINDIR)" != "$(PROGDIR)" ]; then \
 	    for program in catena $(WRAPPERS); do ln -sf $(PROGDIR)/$$program $(DESTDIR)$(CNIBINDIR)/$$program; done; fi
 	install -m 755 $(STAGE)/lib/catena/modules/*.so $(DESTDIR)$(PREFIX)/lib/catena/modules/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 $(STAGE)/lib/systemd/system/catena-dhcpd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	sed -e 's|@PREFIX@|$(PREFIX)|' systemd/catena-dhcpd.service.in > $(DESTDIR)$(PREFIX)/lib/systemd/system/catena-dhcpd.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/catena-dhcpd.service
 	install -m 644 $(STAGE)/include/catena/module.h $(DESTDIR)$(PREFIX)/include/catena/
 	install -m 644 $(STAGE)/share/catena/conflists/* $(DESTDIR)$(PREFIX)/share/catena/conflists/
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' catena.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/catenactl $(foreach p,catena catena-exec $(WRAPPERS),$(DESTDIR)$(PROGDIR)/$(p) $(DESTDIR)$(CNIBINDIR)/$(p))
+	rm -f $(DESTDIR)$(PREFIX)/bin/catenactl $(DESTDIR)$(PREFIX)/bin/catena-dhcpd $(foreach p,$(PROGRAMS) $(WRAPPERS),$(DESTDIR)$(PROGDIR)/$(p) $(DESTDIR)$(CNIBINDIR)/$(p))
 	rm -f $(foreach m,$(MODULES),$(DESTDIR)$(PREFIX)/lib/catena/modules/$(m).so) $(DESTDIR)$(PREFIX)/include/catena/module.h
-	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc
+	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc $(foreach u,$(UNITS),$(DESTDIR)$(PREFIX)/lib/systemd/system/$(u))
 	rm -rf $(DESTDIR)$(PREFIX)/share/catena
 
 format:

@@ -38,6 +38,7 @@ func layer(_ name: String, _ dependencies: [Target.Dependency], path: String? = 
 /// The modules that ship: type name, and the Swift target of its folder under `Modules/`.
 let modules = [
     (type: "bridge", target: "BridgeModule"),
+    (type: "dhcp", target: "DHCPModule"),
     (type: "dummy", target: "DummyModule"),
     (type: "host-device", target: "HostDeviceModule"),
     (type: "host-local", target: "HostLocalModule"),
@@ -48,6 +49,7 @@ let modules = [
 
 var products: [Product] = [
     .executable(name: "catena", targets: ["catena"]),
+    .executable(name: "catena-dhcpd", targets: ["catena-dhcpd"]),
     .executable(name: "catena-exec", targets: ["catena-exec"]),
 ]
 var targets: [Target] = [
@@ -68,10 +70,16 @@ var targets: [Target] = [
     layer("ModuleABI", ["CatenaABI", "CLinux", "CNI"]),
     .systemLibrary(name: "CMd", pkgConfig: embedded ? nil : "libmd", providers: [.apt(["libmd-dev"])]),
     layer("Digest", ["CMd", "CNI"]),
+    layer("DHCP", ["CNI"]),
+    layer("DHCPSocket", ["CLinux", "CNI", "DHCP", "JSON", "Linux", "State"]),
     layer("ModuleKit", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "Digest", "JSON", "Linux", "Namespace", "Netlink", "State"]),
     layer("ChainEngine", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "JSON", "Linux", "Namespace", "Netlink", "Nftables", "State"]),
     .executableTarget(
         name: "catena", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
+    .executableTarget(
+        name: "catena-dhcpd",
+        dependencies: ["DHCP", "DHCPSocket", "CLinux", "CNI", "JSON", "Linux", "ModuleABI", "Namespace", "Netlink", "State"],
+        swiftSettings: swift, linkerSettings: link + libraries),
     .executableTarget(
         name: "catena-exec", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
 ]
@@ -79,11 +87,14 @@ var targets: [Target] = [
 /// Auto-linking does not happen in Embedded Swift: each C library is named. libnftables is opened at run time, when a chain needs it.
 var libraries: [LinkerSetting] { [.linkedLibrary("jansson"), .linkedLibrary("mnl"), .linkedLibrary("m")] }
 
+/// Layers that one module alone works with.
+let extraLayers: [String: [Target.Dependency]] = ["dhcp": ["DHCP", "DHCPSocket"]]
+
 for module in modules {
     products.append(.library(name: module.type, type: .dynamic, targets: [module.target]))
     targets.append(
         .target(
-            name: module.target, dependencies: ["ModuleKit"], path: "Modules/\(module.type)", exclude: ["README.md"],
+            name: module.target, dependencies: ["ModuleKit"] + (extraLayers[module.type] ?? []), path: "Modules/\(module.type)", exclude: ["README.md"],
             swiftSettings: swift, linkerSettings: link + libraries + hash + exportEntryOnly))
 }
 
@@ -96,14 +107,14 @@ if !embedded {
         .executableTarget(
             name: "catenactl",
             dependencies: [
-                "ChainEngine", "Digest", "JSONSchema", "NetworkConfiguration",
+                "ChainEngine", "DHCPSocket", "Digest", "JSONSchema", "NetworkConfiguration",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: ordinary))
     targets.append(
         .testTarget(
             name: "CatenaTests",
-            dependencies: ["ChainEngine", "CLinux", "JSONSchema", "ModuleKit", "NetworkConfiguration"]
+            dependencies: ["ChainEngine", "CLinux", "DHCP", "DHCPSocket", "JSONSchema", "ModuleKit", "NetworkConfiguration"]
                 + modules.map { .target(name: $0.target) },
             path: "Tests/unit",
             swiftSettings: ordinary))
