@@ -147,21 +147,25 @@ public struct DHCPClient: Sendable {
             deadline = nil
             return [.failed("no more tries" + (lastProblem.map { ": \($0)" } ?? ""))]
         }
+        // An answer to an earlier message of the same search may still come.
+        if state != .selecting || attempt == 0 { newTransaction() }
         state = .selecting
         offer = nil
         lease = nil
-        newTransaction()
         var message = newMessage(.discover, at: now)
         message.options[DHCPOption.parameterRequestList] = settings.requested.isEmpty ? nil : settings.requested
         retry(at: now)
         return [.send(complete(message), .broadcast(from: .unspecified(.v4)))]
     }
 
-    /// Sets the deadline of the next attempt: four quick ones, then twice as long each time; a second more or less. RFC 2131, section 4.1.
+    /// Sets the deadline of the next attempt: twice as long each time, a second more or less. RFC 2131, section 4.1.
+    ///
+    /// The first one comes soon: where a container's link has just come up, the bridge at its other end may not have noticed yet.
     private mutating func retry(at now: Int) {
-        let pause = attempt < 4 ? 2000 : min(4000 << min(attempt - 4, 16), settings.resendMaximum)
+        let pause = min(500 << min(attempt, 16), settings.resendMaximum)
+        let spread = min(1000, pause / 2)
         attempt += 1
-        deadline = now + pause - 1000 + random.upTo(2000)
+        deadline = now + pause - spread + random.upTo(2 * spread)
         if givesUp { deadline = min(deadline ?? 0, began + settings.searchLimit) }
     }
 
@@ -184,6 +188,8 @@ public struct DHCPClient: Sendable {
         case (.selecting, .offer): return accept(message, at: now)
         case (.requesting, .ack): return confirm(message, hardware, at: now)
         case (.requesting, .nak):
+            // A server that takes itself for the only one refuses what was asked of another.
+            guard isFromChosenServer(message) else { return [] }
             pause(nil, "server \(name(message)) refuses: \(reason(message))", at: now)
             return []
         case (.renewing, .ack), (.rebinding, .ack): return extended(message, hardware, at: now)
@@ -196,6 +202,10 @@ public struct DHCPClient: Sendable {
     /// A server that sends the client identifier back has to send ours: RFC 6842.
     private func isForUs(_ message: DHCPMessage) -> Bool {
         message.options[DHCPOption.clientIdentifier].map { $0 == settings.clientIdentifier } ?? true
+    }
+
+    private func isFromChosenServer(_ message: DHCPMessage) -> Bool {
+        message.options[DHCPOption.serverIdentifier] == offer?.options[DHCPOption.serverIdentifier]
     }
 
     private func name(_ message: DHCPMessage) -> String { message.options.address(DHCPOption.serverIdentifier)?.text ?? "(without a name)" }
@@ -225,7 +235,7 @@ public struct DHCPClient: Sendable {
 
     private mutating func confirm(_ ack: DHCPMessage, _ hardware: [UInt8], at now: Int) -> [Action] {
         // Another server than the chosen one has nothing to confirm.
-        guard ack.options[DHCPOption.serverIdentifier] == offer?.options[DHCPOption.serverIdentifier] else { return [] }
+        guard isFromChosenServer(ack) else { return [] }
         guard let lease = DHCPLease(ack, from: hardware, start: requested) else {
             pause(nil, "server \(name(ack)) grants \(ack.yourAddress.text) without a usable address or subnet mask", at: now)
             return []

@@ -278,7 +278,10 @@ final class LeaseSession {
     private func releaseFromContainer(_ message: DHCPMessage, _ lease: DHCPLease) -> Bool {
         guard let sockets, ended == nil, lease.serverHardware.count == 6 else { return false }
         do throws(CNIError) {
+            let change = InterfaceChange(index: interface.index, name: request.key.interfaceName, priority: request.priority)
             let done: Void? = try ContainerNamespace.enter(path, request.key.interfaceName, interface) { () throws(CNIError) in
+                // What is given back must not be used any more, however long the interface lives on.
+                try change.apply(from: configured, to: nil)
                 try sockets.direct(message, to: lease.server, hardware: lease.serverHardware, from: lease.address.address)
             }
             return done != nil

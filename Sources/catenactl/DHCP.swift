@@ -63,7 +63,7 @@ struct DHCPMetrics: ParsableCommand {
 struct DHCPRelease: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "release", abstract: "Give a lease back, of a container that is gone.",
-        discussion: "The interface keeps its address: for one in use run `catenactl del`.")
+        discussion: "Where the interface is still there, its address is taken from it: for one in use run `catenactl del`.")
 
     @OptionGroup var daemon: DHCPDaemon
     @Argument(help: "The network's name.") var network: String

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import harness
-from harness import Runtime, ask, serve
+from harness import Runtime, ask, dhcp, serve
 
 FILES = sorted((harness.REPO / "conflists").glob("*.conflist"))
 
@@ -16,7 +16,7 @@ def first(file):
     return (plugin.get("chain") or [plugin])[0]
 
 
-BRIDGES = [file for file in FILES if first(file)["type"] == "bridge"]
+BRIDGES = [file for file in FILES if first(file)["type"] == "bridge" and first(file)["ipam"]["type"] == "host-local"]
 PORT = [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]
 
 
@@ -24,13 +24,13 @@ def test_there_is_one_of_each_kind():
     """The field's hello-world, with ports, dual stack, and the single-binary form of each."""
     names = {path.stem for path in FILES}
     assert names >= {"bridge", "bridge-portmap", "dual-stack", "catena-bridge", "catena-bridge-portmap", "catena-dual-stack"}
-    assert names >= {"dummy", "host-device", "tap"}
+    assert names >= {"dhcp", "dummy", "host-device", "tap"}
 
 
 def test_names_bridges_and_subnets_are_apart():
     """They can be used side by side."""
     networks = [json.loads(path.read_text()) for path in FILES]
-    subnets = [range["subnet"] for file in FILES for set in first(file)["ipam"]["ranges"] for range in set]
+    subnets = [range["subnet"] for file in FILES for set in first(file)["ipam"].get("ranges", []) for range in set]
     for values in ([n["name"] for n in networks], [first(file)["bridge"] for file in BRIDGES], subnets):
         assert len(set(values)) == len(values)
 
@@ -62,6 +62,20 @@ def test_conflist(host, stage, outside, a, b, file):
 def load(name):
     """The network of a file."""
     return json.loads((harness.REPO / "conflists" / f"{name}.conflist").read_text())
+
+
+def test_dhcp(host, stage, a):
+    """The container is in the LAN, by an address of its server, which learns its name."""
+    lan = dhcp.Lan(host)
+    lan.dnsmasq()
+    daemon = dhcp.Daemon(host)
+    network, runtime = load("dhcp"), Runtime(host, "plain")
+    runtime.add(network, a, args="IgnoreUnknown=1;K8S_POD_NAME=web")
+    a.ping("10.9.0.1")
+    assert host.path("/run/dnsmasq-server.leases").read_text().split()[3] == "web"
+    runtime.check(network, a)
+    runtime.delete(network, a)
+    assert a.link("eth0") is None and daemon.leases() == {}
 
 
 @pytest.mark.vm

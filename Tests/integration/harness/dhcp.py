@@ -32,16 +32,18 @@ class Daemon:
         self.await_line("listening at")
 
     def await_line(self, text):
-        """Reads the log until a line holds `text`; that line. It does not wait for ever: the daemon's timers write."""
-        for line in self.log:
-            if text in line and not getattr(line, "seen", False):
-                return line
+        """Reads the log on until a line holds `text`; that line."""
         while True:
             line = self.process.stderr.readline()
             assert line, f"the daemon ended: {''.join(self.log)}"
             self.log.append(line)
             if text in line:
                 return line
+
+    @property
+    def pid(self):
+        """The process ID, as the daemon says."""
+        return int(self.ask("status")["pid"])
 
     def stop(self, kill=False):
         """Ends the daemon by SIGTERM, or SIGKILL; its exit status."""
@@ -133,7 +135,7 @@ class Lan:
         place = place or self.server
         pool = f"--dhcp-range={first},{last},255.255.255.0,{lease}"
         process = place.start([
-            "dnsmasq", "--no-daemon", "--log-dhcp", "--port=0", "--conf-file=/dev/null", 
+            "dnsmasq", "--no-daemon", "--quiet-dhcp", "--port=0", "--conf-file=/dev/null", 
             f"--dhcp-leasefile=/run/dnsmasq-{place.name}.leases", f"--pid-file=/run/dnsmasq-{place.name}.pid", "--dhcp-authoritative",
             "--no-ping", f"--interface={interface}", "--except-interface=lo", "--bind-interfaces", pool, *options])
         await_line(process, "DHCP, IP range")
@@ -144,7 +146,7 @@ class Lan:
         lines = ["start " + first, "end " + last, "interface eth0", "min_lease 1", "lease_file /run/udhcpd.leases", "pidfile /run/udhcpd.pid",
                  "offer_time 1", "decline_time 3600", "conflict_time 1", f"option lease {lease}", *options]
         self.host.write("/run/udhcpd.conf", "\n".join(lines) + "\n")
-        self.host.run(["touch", "/run/udhcpd.leases"])
+        self.host.run(["touch", "/run/udhcpd.leases"])  # it does not start without
         process = self.server.start(["udhcpd", "-f", "-a", "1", "/run/udhcpd.conf"])
         await_line(process, "started")
         return process
