@@ -177,7 +177,7 @@ final class LeaseSession {
         if !isFirst, !adopt(lease) { return }
         configured = lease
         do throws(CNIError) {
-            try save()
+            try save(isNew: before == nil)
         } catch {
             // One that could not be given back after a restart is not handed out.
             if isFirst { return giveUp(error) }
@@ -219,7 +219,7 @@ final class LeaseSession {
         if request.change == .release { return end("lost \(lease.address.text): \(reason)", removing: configured) }
         configure(from: configured, to: nil)
         configured = nil
-        do throws(CNIError) { try save() } catch { Log.write(.warning, error.text) }
+        do throws(CNIError) { try save(isNew: false) } catch { Log.write(.warning, error.text) }
     }
 
     private func failed(_ reason: String) {
@@ -244,8 +244,8 @@ final class LeaseSession {
         waiter?(result)
     }
 
-    private func save() throws(CNIError) {
-        try table.store.write(LeaseFile(request: request, interface: interface, lease: configured))
+    private func save(isNew: Bool) throws(CNIError) {
+        try table.store.write(LeaseFile(request: request, interface: interface, lease: configured), isNew: isNew)
     }
 
     // MARK: Ending

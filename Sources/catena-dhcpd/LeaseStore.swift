@@ -7,7 +7,7 @@ import State
 
 /// The leases on disk, one file each: a change costs the same however many there are.
 ///
-/// A file is written under another name, synced, and renamed; then the directory is synced.
+/// A file is written under another name, synced where it is a new lease, and renamed.
 final class LeaseStore {
     private let location: LeaseDirectory
     private let boot: String
@@ -64,16 +64,15 @@ final class LeaseStore {
         return (try LeaseFile(reader), try reader.string("boot") ?? "")
     }
 
-    /// Writes a lease.
-    func write(_ file: LeaseFile) throws(CNIError) {
+    /// Writes a lease. One that is only extended is not synced: what that guards against, the machine's sudden end, ends the lease too,
+    /// and waiting for the disk would hold up all others.
+    func write(_ file: LeaseFile, isNew: Bool) throws(CNIError) {
         let path = "\(location.leases)/\(file.request.key.fileName)"
         let temporary = "\(path).tmp"
         do throws(Errno) {
             let opened = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
             try opened.writeAll(JSON.object(file.json(boot: boot)).text())
-            if fsync(opened.rawValue) != 0 || rename(temporary, path) != 0 { throw Errno.current }
-            let directory = try FileDescriptor.open(location.leases, O_RDONLY | O_DIRECTORY)
-            if fsync(directory.rawValue) != 0 { throw Errno.current }
+            if (isNew && fsync(opened.rawValue) != 0) || rename(temporary, path) != 0 { throw Errno.current }
         } catch {
             unlink(temporary)
             throw CNIError(.ioFailure, "write lease file \(path): \(error.text)")

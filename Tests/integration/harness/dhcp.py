@@ -27,7 +27,7 @@ class Daemon:
 
     def __init__(self, host, *flags, env=None):
         self.host = host
-        self.process = host.start([PLUGINS / "catena-dhcpd", *flags], env={"CATENA_LOG": "debug", **(env or {})})
+        self.process = host.start([PLUGINS / "catena-dhcpd", *flags], env={"CATENA_LOG": "info", **(env or {})})
         self.log = []
         self.await_line("listening at")
 
