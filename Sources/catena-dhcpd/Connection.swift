@@ -98,7 +98,7 @@ final class Connection {
             let count = output.withUnsafeBytes { CLinux.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             if count < 0 {
                 if Errno.current == .interrupted { continue }
-                if Errno.current.rawValue == EAGAIN { return loop.watchWriting(descriptor, true) }
+                if Errno.current.rawValue == EAGAIN { return loop.watchWriting(descriptor) }
                 break
             }
             output = output.dropFirst(count)

@@ -38,10 +38,8 @@ final class EventLoop {
         handlers[descriptor] = handler
     }
 
-    /// Calls the handler also when the descriptor can be written, or no longer.
-    func watchWriting(_ descriptor: Int32, _ on: Bool) {
-        _ = clinux_epoll_set(epoll, EPOLL_CTL_MOD, descriptor, on ? UInt32(EPOLLIN.rawValue | EPOLLOUT.rawValue) : UInt32(EPOLLIN.rawValue))
-    }
+    /// From now on calls the handler when the descriptor can be written, no longer when it can be read.
+    func watchWriting(_ descriptor: Int32) { _ = clinux_epoll_set(epoll, EPOLL_CTL_MOD, descriptor, UInt32(EPOLLOUT.rawValue)) }
 
     /// Forgets a descriptor and closes it.
     func close(_ descriptor: Int32) {

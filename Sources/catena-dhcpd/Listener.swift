@@ -8,6 +8,8 @@ final class Listener {
     /// Its path; empty where systemd's has none.
     let path: String
     private let isOwn: Bool
+    /// Kept for the moment when no more files can be opened: a connection that is not taken off would be told of again and again.
+    private var spare = clinux_open("/dev/null", O_RDONLY, 0)
 
     private static let firstActivated: Int32 = 3
 
@@ -69,6 +71,10 @@ final class Listener {
             let connection = clinux_accept(descriptor)
             if connection < 0 {
                 if Errno.current == .interrupted || Errno.current.rawValue == ECONNABORTED { continue }
+                if Errno.current.rawValue == EMFILE || Errno.current.rawValue == ENFILE {
+                    refuse("no more files can be opened")
+                    turnAway()
+                }
                 return nil
             }
             if let reason = PeerCheck.refusal(connection, socket: path) {
@@ -78,6 +84,13 @@ final class Listener {
             }
             return connection
         }
+    }
+
+    /// Takes a connection off and closes it.
+    private func turnAway() {
+        _ = CLinux.close(spare)
+        _ = CLinux.close(clinux_accept(descriptor))
+        spare = clinux_open("/dev/null", O_RDONLY, 0)
     }
 
     /// Removes the socket, unless it is systemd's.

@@ -210,12 +210,13 @@ static inline int clinux_timer_set(int fd, int64_t milliseconds) {
     return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/// A descriptor that tells of these two signals, which are blocked from now on.
+/// A descriptor that tells of these two signals, which are blocked from now on; SIGPIPE is ignored: writing fails instead.
 static inline int clinux_signal_descriptor(int first, int second) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, first);
     sigaddset(&set, second);
+    signal(SIGPIPE, SIG_IGN);
     sigprocmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
