@@ -59,7 +59,8 @@ public final class NamespaceEvents {
         while rest.count >= NetlinkMessage.headerLength {
             let length = Int(rest.number(at: 0, as: UInt32.self))
             guard length >= NetlinkMessage.headerLength, length <= rest.count else { return }
-            let reply = NetlinkReply(type: rest.number(at: 4, as: UInt16.self), payload: rest.prefix(length).dropFirst(NetlinkMessage.headerLength))
+            let reply = NetlinkReply(
+                type: rest.number(at: 4, as: UInt16.self), payload: rest.prefix(length).dropFirst(NetlinkMessage.headerLength))
             if let event = event(reply, namespace) { events.append(event) }
             rest = rest.dropFirst((length + 3) & ~3)
         }

@@ -46,7 +46,9 @@ final class Connection {
     private func serve(_ body: [UInt8]) {
         do throws(CNIError) {
             let json: JSON
-            do throws(JSONError) { json = try JSON(parsing: body) } catch { throw CNIError(.decodingFailure, "decode request: \(error.text)") }
+            do throws(JSONError) { json = try JSON(parsing: body) } catch {
+                throw CNIError(.decodingFailure, "decode request: \(error.text)")
+            }
             if let answer = try answer(to: try DaemonRequest(json)) { send(answer) }
         } catch {
             send(Connection.object(error))

@@ -7,11 +7,14 @@ import Netlink
 /// Ways into a container's network namespace, which is opened anew each time: an open one could not go away.
 enum ContainerNamespace {
     /// The interface that ADD is for, as it is found; it is set up where it is down.
-    static func prepare(_ path: String, _ name: String, number: (Int32) -> Int32) throws(CNIError) -> (
+    static func prepare(
+        _ path: String, _ name: String, number: (Int32) -> Int32
+    ) throws(CNIError) -> (
         interface: LeaseFile.Interface, namespace: Int32, isOperational: Bool
     ) {
         guard let namespace = try NetworkNamespace.open(path) else {
-            throw CNIError(.invalidNetns, "open network namespace \(path): it does not exist", details: "seen by catena-dhcpd: see -hostprefix")
+            throw CNIError(
+                .invalidNetns, "open network namespace \(path): it does not exist", details: "seen by catena-dhcpd: see -hostprefix")
         }
         let (device, inode) = try identity(namespace)
         // Before the link comes up, so that its coming up is not missed.
@@ -25,7 +28,9 @@ enum ContainerNamespace {
                 return try socket.link(index: link.index)
             } catch { throw error.cni }
         }
-        guard let link else { throw CNIError("interface \(name) does not exist in \(path)", details: "the main plugin has to make it before IPAM") }
+        guard let link else {
+            throw CNIError("interface \(name) does not exist in \(path)", details: "the main plugin has to make it before IPAM")
+        }
         guard let mac = link.mac, mac.bytes.contains(where: { $0 != 0 }) else {
             throw CNIError("interface \(name) has no Ethernet address: DHCP can't be used on it")
         }
@@ -36,7 +41,9 @@ enum ContainerNamespace {
     }
 
     /// Runs `body` with the thread in the namespace where the interface is. Nil where it is not there any more.
-    static func enter<T>(_ path: String, _ name: String, _ interface: LeaseFile.Interface, _ body: () throws(CNIError) -> T) throws(CNIError) -> T? {
+    static func enter<T>(
+        _ path: String, _ name: String, _ interface: LeaseFile.Interface, _ body: () throws(CNIError) -> T
+    ) throws(CNIError) -> T? {
         guard let namespace = try open(path, interface) else { return nil }
         return try NetworkNamespace.with(fd: namespace.fd) { () throws(CNIError) in
             guard try hasInterface(name, interface) else { return nil as T? }
@@ -45,7 +52,9 @@ enum ContainerNamespace {
     }
 
     /// The namespace's number, where the interface is still in it; nil where it is not.
-    static func number(_ path: String, _ name: String, _ interface: LeaseFile.Interface, _ number: (Int32) -> Int32) throws(CNIError) -> Int32? {
+    static func number(
+        _ path: String, _ name: String, _ interface: LeaseFile.Interface, _ number: (Int32) -> Int32
+    ) throws(CNIError) -> Int32? {
         guard let namespace = try open(path, interface) else { return nil }
         let isThere = try NetworkNamespace.with(fd: namespace.fd) { () throws(CNIError) in try hasInterface(name, interface) }
         return isThere ? number(namespace.fd) : nil

@@ -51,7 +51,8 @@ struct LeaseFile {
             object["lease"] = .object(
                 JSONObject([
                     ("address", .string(lease.address.text)), ("start", .integer(Int64(lease.start))),
-                    ("server", .string(MACAddress(bytes: lease.serverHardware)?.text ?? "")), ("ack", .string(Base64.encode(lease.ack.encoded()))),
+                    ("server", .string(MACAddress(bytes: lease.serverHardware)?.text ?? "")),
+                    ("ack", .string(Base64.encode(lease.ack.encoded()))),
                 ]))
         }
         return object

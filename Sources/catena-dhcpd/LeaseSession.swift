@@ -118,7 +118,8 @@ final class LeaseSession {
         for action in actions where isLive {
             switch action {
             case .send(let message, let delivery): send(message, delivery)
-            case .probe(let address): inContainer { (sockets) throws(CNIError) in try sockets.probe(address, hardware: self.interface.mac.bytes) }
+            case .probe(let address):
+                inContainer { (sockets) throws(CNIError) in try sockets.probe(address, hardware: self.interface.mac.bytes) }
             case .granted(let lease, let before): granted(lease, before: before)
             case .lost(let lease, let reason): lost(lease, reason)
             case .failed(let reason): failed(reason)
@@ -173,7 +174,9 @@ final class LeaseSession {
         closeSockets()
         let isFirst = configured == nil && waiter != nil
         if before == nil { table.counters.granted += 1 } else { table.counters.renewed += 1 }
-        Log.write(before == nil ? .info : .debug, "\(request.key.text): \(lease.address.text) from \(lease.server.text)\(LeaseSession.duration(lease))")
+        Log.write(
+            before == nil ? .info : .debug,
+            "\(request.key.text): \(lease.address.text) from \(lease.server.text)\(LeaseSession.duration(lease))")
         if !isFirst, !adopt(lease) { return }
         configured = lease
         do throws(CNIError) {
@@ -270,7 +273,8 @@ final class LeaseSession {
             table.counters.released += 1
             let isSent = releaseFromContainer(message, lease)
             if !isSent { releaseFromHost(message, lease) }
-            Log.write(.info, "\(request.key.text): gave \(lease.address.text) back to \(lease.server.text)\(isSent ? "" : " from the host")")
+            Log.write(
+                .info, "\(request.key.text): gave \(lease.address.text) back to \(lease.server.text)\(isSent ? "" : " from the host")")
         }
         closeSockets()
     }

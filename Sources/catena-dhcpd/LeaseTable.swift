@@ -74,7 +74,8 @@ final class LeaseTable {
     func check(_ key: LeaseKey) throws(CNIError) -> DHCPLease {
         guard let session = sessions[key] else { throw CNIError("there is no lease for \(key.text)", details: "run DEL and ADD") }
         if let lease = session.lease { return lease }
-        throw CNIError("there is no lease for \(key.text) at present", details: "\(session.state): \(session.problem ?? "it is being searched for")")
+        throw CNIError(
+            "there is no lease for \(key.text) at present", details: "\(session.state): \(session.problem ?? "it is being searched for")")
     }
 
     /// Gives back all leases of a network that no valid attachment holds. Returns how many.

@@ -30,7 +30,9 @@ final class Listener {
 
     /// The path of the socket that systemd hands over; nil where it does not.
     private static func activated() throws(CNIError) -> String? {
-        guard Environment.value("LISTEN_PID") == "\(getpid())", let count = Environment.value("LISTEN_FDS"), count != "0" else { return nil }
+        guard Environment.value("LISTEN_PID") == "\(getpid())", let count = Environment.value("LISTEN_FDS"), count != "0" else {
+            return nil
+        }
         guard count == "1" else { throw CNIError("\(count) sockets were handed over by LISTEN_FDS: expected one") }
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         guard clinux_unix_is_listening(firstActivated, &buffer) != 0 else {
@@ -61,7 +63,9 @@ final class Listener {
             _ = CLinux.close(probe)
             throw CNIError("listen at \(path): another daemon listens there")
         }
-        guard Errno.current.rawValue == ECONNREFUSED else { throw CNIError(.ioFailure, "listen at \(path): it exists: \(Errno.current.text)") }
+        guard Errno.current.rawValue == ECONNREFUSED else {
+            throw CNIError(.ioFailure, "listen at \(path): it exists: \(Errno.current.text)")
+        }
         unlink(path)
     }
 

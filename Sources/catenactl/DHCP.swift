@@ -6,7 +6,8 @@ import Linux
 
 struct DHCP: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "dhcp", abstract: "See what the DHCP daemon is doing.", subcommands: [DHCPLeases.self, DHCPMetrics.self, DHCPRelease.self])
+        commandName: "dhcp", abstract: "See what the DHCP daemon is doing.",
+        subcommands: [DHCPLeases.self, DHCPMetrics.self, DHCPRelease.self])
 }
 
 /// Where to ask.
@@ -38,15 +39,17 @@ struct DHCPLeases: ParsableCommand {
 
     private static func rows(_ leases: [JSON]) -> [[String]] {
         let header = ["NETWORK", "CONTAINER", "IFNAME", "ADDRESS", "SERVER", "STATE", "RENEW", "ENDS", "PROBLEM"]
-        return [header] + leases.compactMap { $0.object }.map { lease in
-            func text(_ key: String) -> String { lease[key]?.string ?? "-" }
-            let hasLease = lease["address"] != nil
-            func seconds(_ key: String) -> String { lease[key]?.integer.map { "\($0)" } ?? (hasLease ? "never" : "-") }
-            return [
-                text("network"), text("containerID"), text("ifname"), text("address"), text("server"), text("state"), seconds("renewIn"),
-                seconds("endsIn"), text("problem"),
-            ]
-        }
+        return [header]
+            + leases.compactMap { $0.object }.map { lease in
+                func text(_ key: String) -> String { lease[key]?.string ?? "-" }
+                let hasLease = lease["address"] != nil
+                func seconds(_ key: String) -> String { lease[key]?.integer.map { "\($0)" } ?? (hasLease ? "never" : "-") }
+                return [
+                    text("network"), text("containerID"), text("ifname"), text("address"), text("server"), text("state"),
+                    seconds("renewIn"),
+                    seconds("endsIn"), text("problem"),
+                ]
+            }
     }
 }
 

@@ -20,12 +20,18 @@ import Testing
         #expect(discover.message.kind == .discover && discover.message.options[55] == [1, 3])
         #expect(discover.message.options[61] == [0] + Array("id/net/eth0".utf8) && discover.message.options[57] == [5, 220])
         let request = client.receive(Sample.reply(.offer, to: discover.message), from: Sample.serverMAC, at: 10)
-        #expect(request.message.kind == .request && request.message.options[50] == [10, 9, 0, 5] && request.message.options[54] == [10, 9, 0, 1])
+        #expect(
+            request.message.kind == .request && request.message.options[50] == [10, 9, 0, 5]
+                && request.message.options[54] == [10, 9, 0, 1])
         let probe = client.receive(Sample.reply(.ack, to: request.message), from: Sample.serverMAC, at: 20)
         #expect(probe == [.probe(Sample.address("10.9.0.5"))] && client.state == .probing)
         #expect(client.timeOut(at: 119).isEmpty)
-        guard case .granted(let lease, before: nil)? = client.timeOut(at: 120).first else { Issue.record("no lease"); return }
-        #expect(lease.address.text == "10.9.0.5/24" && lease.start == 10 && lease.end == 100_010 && lease.serverHardware == Sample.serverMAC)
+        guard case .granted(let lease, before: nil)? = client.timeOut(at: 120).first else {
+            Issue.record("no lease")
+            return
+        }
+        #expect(
+            lease.address.text == "10.9.0.5/24" && lease.start == 10 && lease.end == 100_010 && lease.serverHardware == Sample.serverMAC)
         #expect(client.state == .bound)
     }
 
@@ -61,7 +67,9 @@ import Testing
         var client = DHCPClient(Sample.settings(), seed: 1)
         let discover = client.start(at: 0).message
         var requests = client.receive(Sample.reply(.offer, to: discover), from: Sample.serverMAC, at: 0).messages.count
-        while let deadline = client.deadline, client.state == .requesting { requests += client.timeOut(at: deadline).messages.filter { $0.kind == .request }.count }
+        while let deadline = client.deadline, client.state == .requesting {
+            requests += client.timeOut(at: deadline).messages.filter { $0.kind == .request }.count
+        }
         #expect(requests >= 3 && client.state == .selecting && client.lastProblem == "the server does not confirm its offer")
     }
 
@@ -79,7 +87,8 @@ import Testing
         var client = DHCPClient(Sample.settings(), seed: 1)
         let discover = client.start(at: 0).message
         let changes: [(inout DHCPMessage) -> Void] = [
-            { $0.transaction &+= 1 }, { $0.hardwareAddress = Sample.serverMAC }, { $0.isReply = false }, { $0.yourAddress = .unspecified(.v4) },
+            { $0.transaction &+= 1 }, { $0.hardwareAddress = Sample.serverMAC }, { $0.isReply = false },
+            { $0.yourAddress = .unspecified(.v4) },
             { $0.options[DHCPOption.serverIdentifier] = nil }, { $0.options[DHCPOption.serverIdentifier] = [1, 2, 3] },
             { $0.options[DHCPOption.messageType] = [5] }, { $0.options[DHCPOption.messageType] = nil },
             { $0.options[DHCPOption.clientIdentifier] = [1] },
@@ -130,7 +139,10 @@ import Testing
         let t1 = client.deadline ?? 0
         let request = client.timeOut(at: t1).message
         let actions = client.receive(Sample.reply(.ack, to: request), from: Sample.serverMAC, at: t1 + 500)
-        guard case .granted(let lease, let before?)? = actions.first else { Issue.record("not extended"); return }
+        guard case .granted(let lease, let before?)? = actions.first else {
+            Issue.record("not extended")
+            return
+        }
         #expect(lease.start == t1 && before.start == 0 && client.state == .bound)
     }
 
@@ -138,7 +150,10 @@ import Testing
         var client = bound()
         let request = client.timeOut(at: client.deadline ?? 0).message
         let actions = client.receive(Sample.reply(.nak, to: request), from: Sample.serverMAC, at: 50_000)
-        guard case .lost? = actions.first else { Issue.record("not lost"); return }
+        guard case .lost? = actions.first else {
+            Issue.record("not lost")
+            return
+        }
         #expect(actions.message.kind == .discover)
     }
 
@@ -147,14 +162,20 @@ import Testing
     @Test func longTimesDoNotOverflow() { #expect(bound(lease: UInt32.max - 1).deadline != nil) }
 
     @Test func resumes() {
-        guard let lease = bound().lease else { Issue.record("no lease"); return }
+        guard let lease = bound().lease else {
+            Issue.record("no lease")
+            return
+        }
         var early = DHCPClient(Sample.settings(), seed: 3)
         #expect(early.resume(lease, at: 10_000).isEmpty && early.deadline == 50_000)
         var due = DHCPClient(Sample.settings(), seed: 3)
         #expect(due.resume(lease, at: 95_000).isEmpty && (95_000...100_000).contains(due.deadline ?? 0))
         #expect(due.timeOut(at: due.deadline ?? 0).messages.count == 1 && due.state == .rebinding)
         var late = DHCPClient(Sample.settings(), seed: 3)
-        guard case .lost? = late.resume(lease, at: 100_000).first else { Issue.record("not lost"); return }
+        guard case .lost? = late.resume(lease, at: 100_000).first else {
+            Issue.record("not lost")
+            return
+        }
         #expect(late.state == .selecting)
     }
 

@@ -46,7 +46,8 @@ import Testing
 
     @Test func udpPackets() {
         let packet = UDPPacket(
-            source: .unspecified(.v4), destination: Sample.address("255.255.255.255"), sourcePort: 68, destinationPort: 67, payload: [1, 2, 3])
+            source: .unspecified(.v4), destination: Sample.address("255.255.255.255"), sourcePort: 68, destinationPort: 67,
+            payload: [1, 2, 3])
         let bytes = packet.encoded()
         #expect(UDPPacket(bytes[...]) == packet && UDPPacket((bytes + [0, 0])[...]) == packet)
         for index in bytes.indices {
@@ -106,9 +107,10 @@ import Testing
     }
 
     @Test func routesOfOption121() {
-        #expect(routes(121, [0, 10, 9, 0, 9, 24, 192, 0, 2, 0, 0, 0, 0, 12, 172, 16, 10, 9, 0, 3]) == [
-            "0.0.0.0/0 10.9.0.9", "192.0.2.0/24 link", "172.16.0.0/12 10.9.0.3",
-        ])
+        #expect(
+            routes(121, [0, 10, 9, 0, 9, 24, 192, 0, 2, 0, 0, 0, 0, 12, 172, 16, 10, 9, 0, 3]) == [
+                "0.0.0.0/0 10.9.0.9", "192.0.2.0/24 link", "172.16.0.0/12 10.9.0.3",
+            ])
         // One that is not well-formed counts as absent.
         for value in [[33, 1, 2, 3, 4, 5, 1, 1, 1, 1], [24, 10, 0], [], [8, 10, 1, 1, 1]] as [[UInt8]] {
             #expect(routes(121, value) == ["0.0.0.0/0 10.9.0.1"])
@@ -116,9 +118,10 @@ import Testing
     }
 
     @Test func routesOfOption33() {
-        #expect(routes(33, [10, 1, 0, 0, 10, 9, 0, 2, 192, 0, 2, 5, 10, 9, 0, 3, 0, 0, 0, 0, 10, 9, 0, 4]) == [
-            "10.0.0.0/8 10.9.0.2", "192.0.2.0/24 10.9.0.3", "0.0.0.0/0 10.9.0.1",
-        ])
+        #expect(
+            routes(33, [10, 1, 0, 0, 10, 9, 0, 2, 192, 0, 2, 5, 10, 9, 0, 3, 0, 0, 0, 0, 10, 9, 0, 4]) == [
+                "10.0.0.0/8 10.9.0.2", "192.0.2.0/24 10.9.0.3", "0.0.0.0/0 10.9.0.1",
+            ])
         #expect(routes(33, [10, 1, 0, 0, 10, 9]) == ["0.0.0.0/0 10.9.0.1"] && routes(33, []) == ["0.0.0.0/0 10.9.0.1"])
     }
 
@@ -126,7 +129,8 @@ import Testing
         let found = lease {
             $0.options[DHCPOption.nameServers] = [192, 0, 2, 53, 192, 0, 2, 54]
             $0.options[DHCPOption.domainName] = Array("example.org\0".utf8)
-            $0.options[DHCPOption.domainSearch] = [3] + Array("eng".utf8) + [7] + Array("example".utf8) + [3] + Array("org".utf8) + [0, 5] + Array("sales".utf8) + [0xc0, 4]
+            $0.options[DHCPOption.domainSearch] =
+                [3] + Array("eng".utf8) + [7] + Array("example".utf8) + [3] + Array("org".utf8) + [0, 5] + Array("sales".utf8) + [0xc0, 4]
         }?.dns
         #expect(found?.nameservers == ["192.0.2.53", "192.0.2.54"] && found?.domain == "example.org")
         #expect(found?.search == ["eng.example.org", "sales.example.org"])
