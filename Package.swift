@@ -94,7 +94,8 @@ for module in modules {
     products.append(.library(name: module.type, type: .dynamic, targets: [module.target]))
     targets.append(
         .target(
-            name: module.target, dependencies: ["ModuleKit"] + (extraLayers[module.type] ?? []), path: "Modules/\(module.type)", exclude: ["README.md"],
+            name: module.target, dependencies: ["ModuleKit"] + (extraLayers[module.type] ?? []), path: "Modules/\(module.type)",
+            exclude: ["README.md"],
             swiftSettings: swift, linkerSettings: link + libraries + hash + exportEntryOnly))
 }
 

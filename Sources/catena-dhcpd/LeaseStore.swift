@@ -31,9 +31,9 @@ final class LeaseStore {
     /// Where notes about leases to give back are left.
     var releases: String { location.releases }
 
-    /// All leases of this boot. Those of an earlier one are removed: their interfaces went with it. What can't be read is told and stays.
-    func load() -> [LeaseFile] {
-        var found: [LeaseFile] = []
+    /// Reads all leases of this boot, one after the other. Those of an earlier one are removed: their interfaces went with it. What can't be
+    /// read is told and stays.
+    func forEach(_ body: (LeaseFile) -> Void) {
         var old = 0
         for name in (try? File.list(location.leases)) ?? [] {
             let path = "\(location.leases)/\(name)"
@@ -46,14 +46,13 @@ final class LeaseStore {
                     old += 1
                     unlink(path)
                 } else {
-                    found.append(file)
+                    body(file)
                 }
             } catch {
                 Log.write(.warning, "lease file \(path): \(error.text)")
             }
         }
         if old > 0 { Log.write(.info, "forgot \(old) leases of an earlier boot") }
-        return found
     }
 
     private func read(_ path: String) throws(CNIError) -> (LeaseFile, boot: String) {

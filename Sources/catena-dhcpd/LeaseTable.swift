@@ -99,7 +99,7 @@ final class LeaseTable {
     /// Takes up the leases on disk. Interfaces that are gone meanwhile are given up.
     func resume() {
         let began = Clock.microseconds
-        for file in store.load() {
+        store.forEach { file in
             let key = file.request.key
             let found = try? ContainerNamespace.number(options.hostPrefix + file.request.netns, key.interfaceName, file.interface, number)
             let session = LeaseSession(self, file.request, file.interface, namespace: found ?? -1)
