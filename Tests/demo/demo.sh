@@ -147,7 +147,7 @@ at leased ping -n -c 1 -W 2 10.23.0.1 | sed -n "1p; 3p"
 run "$stage/bin/catenactl" dhcp leases
 cni DEL leased lan.json
 run "$stage/bin/catenactl" dhcp leases
-kill $jobs; wait 2>/dev/null || true
+kill $jobs; wait $jobs 2>/dev/null || true
 
 step "CHECK: is all still as it was made?"
 with 'runtimeConfig={"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}' prevResult=@web.result >web.check

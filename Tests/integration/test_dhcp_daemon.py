@@ -3,9 +3,11 @@
 import base64
 import json
 import os
+import random
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -384,6 +386,42 @@ def test_a_note_of_del(host, lan, port):
     port.address()
     host.run(["touch", f"{STATE}/releases/net:id-a:eth0"])
     wait_for("RELEASE", lambda: daemon.leases() == {} and released(lan))
+
+
+def test_killed_at_any_moment(host, lan, a):
+    """SIGKILL while leases are asked for and given back: what was granted is there afterwards, no address twice; what is given back is gone."""
+    lan.kea(valid=600, pool="10.9.0.50 - 10.9.0.250")
+    held, number = {}, 0
+    host.run(["sh", "-ec", "ip link add v0 type veth peer name eth0 netns a; ip link set v0 master lan0 up; ip -n a link set eth0 up"])
+    host.await_up("v0")
+    generator = random.Random(1)
+    for _ in range(50):
+        daemon = Daemon(host)
+        assert {lease["containerID"]: lease["address"] for lease in daemon.ask("leases")["leases"]} == held
+        clients = []
+        for _ in range(3):
+            number += 1
+            key = {"version": 1, "network": "net", "containerID": f"c{number}", "ifname": "eth0"}
+            clients.append((key["containerID"], connect(host)))
+            send(clients[-1][1], {
+                **key, "command": "allocate", "netns": a.path, "clientIdentifier": encode(key["containerID"].encode()), "probe": 0,
+                "request": encode(bytes([1, 3]))})
+        time.sleep(generator.uniform(0, 0.02))
+        daemon.stop(kill=True)
+        for name, client in clients:
+            answer = receive(client)
+            client.close()
+            if answer and "result" in answer:
+                held[name] = answer["result"]["ips"][0]["address"]
+        known = {json.loads(text)["request"]["containerID"]: json.loads(text)["lease"]["address"]
+                 for name, (_, text) in host.files(f"{STATE}/leases").items() if not name.endswith(".tmp")}
+        # One that was written, and not yet answered, is the runtime's to give back by DEL.
+        assert held.items() <= known.items()
+        held = known
+    assert held and len(set(held.values())) == len(held)
+    daemon = Daemon(host)
+    assert daemon.ask("collect", network="net", valid=[]) == {"released": len(held)}
+    assert host.files(f"{STATE}/leases") == {}
 
 
 # Interfaces that go away
