@@ -1,11 +1,10 @@
 """dhcp: addresses from DHCP servers, by way of the daemon, behind bridge, macvlan and vlan; keys, verbs, errors."""
 
 import json
-import os
 
 import pytest
 
-from harness import PLUGINS, REFERENCE, CNIFailure, Runtime, assert_check_finds, run_plugin
+from harness import PLUGINS, REFERENCE, CNIFailure, Runtime, run_plugin
 from harness.dhcp import STATE, Daemon, Lan, ask, wait_for
 
 
@@ -257,6 +256,16 @@ def test_a_socket_elsewhere(runtime, host, lan, a):
 # Other interfaces
 
 
+def assert_attaches(lan, runtime, network, container):
+    """ADD brings the container into the LAN, CHECK finds nothing, and DEL gives the lease back."""
+    runtime.add(network, container)
+    assert f"{server_lease(lan)[0]}/24" in container.addresses("eth0")
+    container.ping("10.9.0.1")
+    runtime.check(network, container)
+    runtime.delete(network, container)
+    wait_for("RELEASE", lambda: server_lease(lan) is None)
+
+
 def test_macvlan(host, stage, lan, a):
     """A macvlan on a device of the host, by Debian's executable: it gets a lease of the LAN, and gives it back."""
     lan.dnsmasq()
@@ -265,12 +274,7 @@ def test_macvlan(host, stage, lan, a):
     daemon = Daemon(host)
     runtime = Runtime(host, "plain", path=[REFERENCE])
     network = lan.network(main={"type": "macvlan", "master": "ens5"})
-    runtime.add(network, a)
-    assert f"{server_lease(lan)[0]}/24" in a.addresses("eth0")
-    a.ping("10.9.0.1")
-    runtime.check(network, a)
-    runtime.delete(network, a)
-    wait_for("RELEASE", lambda: server_lease(lan) is None)
+    assert_attaches(lan, runtime, network, a)
     assert daemon.leases() == {}
 
 
@@ -291,12 +295,7 @@ def test_vlan(host, stage, lan, a):
     Daemon(host)
     runtime = Runtime(host, "plain", path=[REFERENCE])
     network = lan.network(main={"type": "vlan", "master": "ens5", "vlanId": 5})
-    runtime.add(network, a)
-    assert f"{server_lease(lan)[0]}/24" in a.addresses("eth0")
-    a.ping("10.9.0.1")
-    runtime.check(network, a)
-    runtime.delete(network, a)
-    wait_for("RELEASE", lambda: server_lease(lan) is None)
+    assert_attaches(lan, runtime, network, a)
 
 
 @pytest.mark.vm
