@@ -10,8 +10,10 @@ DESTDIR  ?=
 CNIBINDIR ?= $(PREFIX)/lib/cni
 PROGDIR   := $(PREFIX)/lib/cni
 
-MODULES  := bandwidth bridge dummy flannel host-device host-local ipvlan loopback macvlan portmap ptp sbr static tap tuning vlan vrf
+MODULES  := bandwidth bridge dhcp dummy flannel host-device host-local ipvlan loopback macvlan portmap ptp sbr static tap tuning vlan vrf
 WRAPPERS := $(MODULES)
+PROGRAMS := catena catena-exec catena-dhcpd
+UNITS    := catena-dhcpd.service catena-dhcpd.socket
 STAGE    := $(CURDIR)/.build/stage
 
 BUILD_PACKAGES := libmnl-dev libnftables-dev libjansson-dev libmd-dev pkg-config gcc make
@@ -20,7 +22,8 @@ DEV_PACKAGES   := g++ rustc
 # The second kernel, under emulation: x86-64 only.
 VM_PACKAGES    := $(if $(filter x86_64,$(shell uname -m)),qemu-system-x86 busybox-static linux-image-amd64 cpio kmod)
 TEST_PACKAGES  := $(BUILD_PACKAGES) $(DEV_PACKAGES) $(VM_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest \
-                  python3-pytest-xdist binutils conntrack containernetworking-plugins iptables strace
+                  python3-pytest-xdist binutils conntrack containernetworking-plugins iptables strace \
+                  dnsmasq-base kea-dhcp4-server udhcpd
 BENCH_PACKAGES := $(TEST_PACKAGES) netavark python3-matplotlib
 
 # Embedded Swift: the toolchain's Unicode tables are a static archive that has to be named (docs/building.md).
@@ -41,13 +44,15 @@ catenactl:
 stage: embedded catenactl
 	@set -e; built=.build-embedded/release; \
 	rm -rf $(STAGE).new; \
-	mkdir -p $(STAGE).new/{bin,lib/cni,lib/catena/modules,share/catena/conflists}; \
-	for program in catena catena-exec; do strip -o $(STAGE).new/lib/cni/$$program $$built/$$program; done; \
+	mkdir -p $(STAGE).new/{bin,lib/cni,lib/catena/modules,lib/systemd/system,share/catena/conflists}; \
+	for program in $(PROGRAMS); do strip -o $(STAGE).new/lib/cni/$$program $$built/$$program; done; \
 	for wrapper in $(WRAPPERS); do ln -s catena-exec $(STAGE).new/lib/cni/$$wrapper; done; \
 	for module in $(MODULES); do strip -o $(STAGE).new/lib/catena/modules/$$module.so $$built/lib$$module.so; done; \
 	strip -o $(STAGE).new/bin/catenactl .build-release/release/catenactl; \
 	cp conflists/*.conflist $(STAGE).new/share/catena/conflists/ 2>/dev/null || true; \
 	$(MAKE) -s --no-print-directory sdk INTO=$(STAGE).new; \
+	cp systemd/catena-dhcpd.socket $(STAGE).new/lib/systemd/system/; \
+	sed -e 's|@PREFIX@|$(PREFIX)|' systemd/catena-dhcpd.service.in > $(STAGE).new/lib/systemd/system/catena-dhcpd.service; \
 	chmod -R go-w $(STAGE).new; rm -rf $(STAGE); mv $(STAGE).new $(STAGE); \
 	echo "built into $(STAGE)"
 
@@ -110,18 +115,23 @@ install:
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PROGDIR) $(DESTDIR)$(CNIBINDIR) $(DESTDIR)$(PREFIX)/lib/catena/modules
 	install -d $(DESTDIR)$(PREFIX)/share/catena/conflists
 	install -m 755 $(STAGE)/bin/catenactl $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(STAGE)/lib/cni/catena $(STAGE)/lib/cni/catena-exec $(DESTDIR)$(PROGDIR)/
+	install -m 755 $(foreach p,$(PROGRAMS),$(STAGE)/lib/cni/$(p)) $(DESTDIR)$(PROGDIR)/
+	ln -sf $(PROGDIR)/catena-dhcpd $(DESTDIR)$(PREFIX)/bin/catena-dhcpd
 	for wrapper in $(WRAPPERS); do ln -sf catena-exec $(DESTDIR)$(PROGDIR)/$$wrapper; done
 	if [ "$(CNIBINDIR)" != "$(PROGDIR)" ]; then \
 	    for program in catena $(WRAPPERS); do ln -sf $(PROGDIR)/$$program $(DESTDIR)$(CNIBINDIR)/$$program; done; fi
 	install -m 755 $(STAGE)/lib/catena/modules/*.so $(DESTDIR)$(PREFIX)/lib/catena/modules/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 $(STAGE)/lib/systemd/system/catena-dhcpd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	sed -e 's|@PREFIX@|$(PREFIX)|' systemd/catena-dhcpd.service.in > $(DESTDIR)$(PREFIX)/lib/systemd/system/catena-dhcpd.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/catena-dhcpd.service
 	install -m 644 $(STAGE)/share/catena/conflists/* $(DESTDIR)$(PREFIX)/share/catena/conflists/
 	$(MAKE) -s --no-print-directory sdk INTO=$(DESTDIR)$(PREFIX)
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/catenactl $(foreach p,catena catena-exec $(WRAPPERS),$(DESTDIR)$(PROGDIR)/$(p) $(DESTDIR)$(CNIBINDIR)/$(p))
+	rm -f $(DESTDIR)$(PREFIX)/bin/catenactl $(DESTDIR)$(PREFIX)/bin/catena-dhcpd $(foreach p,$(PROGRAMS) $(WRAPPERS),$(DESTDIR)$(PROGDIR)/$(p) $(DESTDIR)$(CNIBINDIR)/$(p))
 	rm -f $(foreach m,$(MODULES),$(DESTDIR)$(PREFIX)/lib/catena/modules/$(m).so) $(DESTDIR)$(PREFIX)/include/catena/{module,helpers}.h
-	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc
+	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc $(foreach u,$(UNITS),$(DESTDIR)$(PREFIX)/lib/systemd/system/$(u))
 	rm -rf $(DESTDIR)$(PREFIX)/share/catena
 
 format:

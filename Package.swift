@@ -39,6 +39,7 @@ func layer(_ name: String, _ dependencies: [Target.Dependency], path: String? = 
 let modules = [
     (type: "bandwidth", target: "BandwidthModule"),
     (type: "bridge", target: "BridgeModule"),
+    (type: "dhcp", target: "DHCPModule"),
     (type: "dummy", target: "DummyModule"),
     (type: "flannel", target: "FlannelModule"),
     (type: "host-device", target: "HostDeviceModule"),
@@ -58,6 +59,7 @@ let modules = [
 
 var products: [Product] = [
     .executable(name: "catena", targets: ["catena"]),
+    .executable(name: "catena-dhcpd", targets: ["catena-dhcpd"]),
     .executable(name: "catena-exec", targets: ["catena-exec"]),
 ]
 var targets: [Target] = [
@@ -78,10 +80,16 @@ var targets: [Target] = [
     layer("ModuleABI", ["CatenaABI", "CLinux", "CNI"]),
     .systemLibrary(name: "CMd", pkgConfig: embedded ? nil : "libmd", providers: [.apt(["libmd-dev"])]),
     layer("Digest", ["CMd", "CNI"]),
+    layer("DHCP", ["CNI"]),
+    layer("DHCPSocket", ["CLinux", "CNI", "DHCP", "JSON", "Linux", "State"]),
     layer("ModuleKit", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "Digest", "JSON", "Linux", "Namespace", "Netlink", "State"]),
     layer("ChainEngine", ["ModuleABI", "CatenaABI", "CLinux", "CNI", "JSON", "Linux", "Namespace", "Netlink", "Nftables", "State"]),
     .executableTarget(
         name: "catena", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
+    .executableTarget(
+        name: "catena-dhcpd",
+        dependencies: ["DHCP", "DHCPSocket", "CLinux", "CNI", "JSON", "Linux", "ModuleABI", "Namespace", "Netlink", "State"],
+        swiftSettings: swift, linkerSettings: link + libraries),
     .executableTarget(
         name: "catena-exec", dependencies: ["ChainEngine", "CLinux", "Linux"], swiftSettings: swift, linkerSettings: link + libraries),
 ]
@@ -89,11 +97,15 @@ var targets: [Target] = [
 /// Auto-linking does not happen in Embedded Swift: each C library is named. libnftables is opened at run time, when a chain needs it.
 var libraries: [LinkerSetting] { [.linkedLibrary("jansson"), .linkedLibrary("mnl")] }
 
+/// Layers that one module alone works with.
+let extraLayers: [String: [Target.Dependency]] = ["dhcp": ["DHCP", "DHCPSocket"]]
+
 for module in modules {
     products.append(.library(name: module.type, type: .dynamic, targets: [module.target]))
     targets.append(
         .target(
-            name: module.target, dependencies: ["ModuleKit"], path: "Modules/\(module.type)", exclude: ["README.md"],
+            name: module.target, dependencies: ["ModuleKit"] + (extraLayers[module.type] ?? []), path: "Modules/\(module.type)",
+            exclude: ["README.md"],
             swiftSettings: swift, linkerSettings: link + libraries + hash + exportEntryOnly))
 }
 
@@ -106,14 +118,14 @@ if !embedded {
         .executableTarget(
             name: "catenactl",
             dependencies: [
-                "ChainEngine", "Digest", "HostLocalModule", "JSONSchema", "NetworkConfiguration",
+                "ChainEngine", "DHCPSocket", "Digest", "HostLocalModule", "JSONSchema", "NetworkConfiguration",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: ordinary))
     targets.append(
         .testTarget(
             name: "CatenaTests",
-            dependencies: ["ChainEngine", "CLinux", "JSONSchema", "ModuleKit", "NetworkConfiguration"]
+            dependencies: ["ChainEngine", "CLinux", "DHCP", "DHCPSocket", "JSONSchema", "ModuleKit", "NetworkConfiguration"]
                 + modules.map { .target(name: $0.target) },
             path: "Tests/unit",
             swiftSettings: ordinary))

@@ -29,8 +29,7 @@ enum Bridge {
         }
         // Also what later plugins of the chain have queued: they are undone before this one.
         try call.commitNft()
-        try deleteLinks(call, config)
-        try config.ipam?.del(call)
+        try IPAMDelegate.release(config.ipam, call) { () throws(CNIError) in try deleteLinks(call, config) }
     }
 
     /// The attachment's addresses: as prevResult has them, else as the link has them. Empty where neither is left.

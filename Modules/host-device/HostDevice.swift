@@ -14,6 +14,10 @@ enum HostDevice {
     /// DEL: gives the device back, then releases its addresses. A namespace or device that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
         let config = try HostDeviceConfig(call.config, lenient: true)
+        try IPAMDelegate.release(config.ipam, call) { () throws(CNIError) in try giveBack(call, config) }
+    }
+
+    private static func giveBack(_ call: ModuleCall, _ config: HostDeviceConfig) throws(CNIError) {
         let move = try DeviceMove(call)
         if call.netnsDescriptor == nil {
             if let address = attachedAddress(call) { try move.adopt(address) }
@@ -26,7 +30,6 @@ enum HostDevice {
                 call.log(.warning, "interface \(link.name) in \(call.netns) is no device that was moved there: it stays")
             }
         }
-        try config.ipam?.del(call)
     }
 
     /// The hardware address of the interface as the chain's ADD reported it.

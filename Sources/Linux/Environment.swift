@@ -23,6 +23,14 @@ public enum Environment {
         return result
     }
 
+    /// The arguments that the program was given, without its name.
+    public static var arguments: [String] {
+        guard let bytes = try? File.read("/proc/self/cmdline") else { return [] }
+        let words = bytes.split(separator: 0, omittingEmptySubsequences: false).dropFirst()
+        // A NUL ends each, the last one too.
+        return words.dropLast().map { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// The last path component of argv[0]: a multi-call binary dispatches on it.
     public static var programName: String {
         let name = String(cString: clinux_program_name())

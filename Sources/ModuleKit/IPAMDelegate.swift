@@ -24,6 +24,17 @@ public struct IPAMDelegate {
     /// Runs its DEL.
     public func del(_ call: ModuleCall) throws(CNIError) { try call.delegate(type, .del) }
 
+    /// Removes an interface by `body`, and releases its addresses: after it, so that nobody gets them before; but before it where that takes
+    /// the interface: dhcp gives its lease back over it.
+    public static func release(_ ipam: IPAMDelegate?, _ call: ModuleCall, removing body: () throws(CNIError) -> Void) throws(CNIError) {
+        if let ipam, ipam.type == "dhcp" {
+            try ipam.del(call)
+            return try body()
+        }
+        try body()
+        try ipam?.del(call)
+    }
+
     /// Runs its DEL after something else failed: a failure here is logged, the first one is what counts.
     public func undo(_ call: ModuleCall) {
         do throws(CNIError) { try del(call) } catch { call.log(.warning, "DEL of IPAM plugin \(type) failed: \(error.text)") }

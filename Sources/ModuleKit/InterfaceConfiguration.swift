@@ -117,10 +117,13 @@ public struct InterfaceConfiguration {
         try add(RouteRequest(destination: ip.address.network, gateway: gateway, link: link.index, source: source), socket)
     }
 
-    /// Adds a route: by its own gateway, else by that of the family's first address, else on the link.
+    /// Adds a route: by its own gateway, else by that of the family's first address, else on the link; one whose scope is the link has no
+    /// gateway.
     private func add(_ route: CNIResult.Route, _ socket: NetlinkSocket) throws(CNIError) {
         let family = route.destination.address.family
-        let gateway = route.gateway ?? result.ips.first { $0.address.address.family == family && $0.gateway != nil }?.gateway
+        let isOnLink = (route.scope ?? 0) >= Int(RT_SCOPE_LINK.rawValue)
+        let usual = result.ips.first { $0.address.address.family == family && $0.gateway != nil }?.gateway
+        let gateway = route.gateway ?? (isOnLink ? nil : usual)
         try add(
             RouteRequest(
                 destination: route.destination, gateway: gateway, link: link.index, table: route.table, scope: route.scope,

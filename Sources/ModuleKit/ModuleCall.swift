@@ -81,8 +81,11 @@ public final class ModuleCall {
         return try ResultStructs.read(result)
     }
 
+    /// CNI_ARGS as it is.
+    public var argumentText: String { String(cString: raw.pointee.args) }
+
     /// CNI_ARGS, split.
-    public func arguments() throws(CNIError) -> CNIArguments { try CNIArguments(String(cString: raw.pointee.args)) }
+    public func arguments() throws(CNIError) -> CNIArguments { try CNIArguments(argumentText) }
 
     /// This attachment's identity.
     public var attachment: Attachment { Attachment(containerID: containerID, interfaceName: interfaceName) }

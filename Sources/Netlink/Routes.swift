@@ -123,6 +123,18 @@ extension NetlinkSocket {
         try request(routeMessage(route, flags: flags), "add route \(route.text) on link number \(route.link)")
     }
 
+    /// Deletes a route. False where there is none such. As `ip route del …`.
+    @discardableResult
+    public func deleteRoute(_ route: RouteRequest) throws(NetlinkError) -> Bool {
+        do throws(NetlinkError) {
+            try request(routeMessage(route, flags: 0, type: RTM_DELROUTE), "delete route \(route.text) on link number \(route.link)")
+            return true
+        } catch {
+            if error.errno.rawValue == ESRCH || error.errno == .noDevice { return false }
+            throw error
+        }
+    }
+
     /// The routes of a family over a link, of all tables; without a link, over all.
     public func routes(_ family: IPAddress.Family, link: Int32? = nil) throws(NetlinkError) -> [RouteInfo] {
         try routeReplies(family, link: link).flatMap { RouteInfo.list($0) }.filter { link == nil || $0.link == link }
@@ -156,14 +168,14 @@ extension NetlinkSocket {
         }
     }
 
-    private func routeMessage(_ route: RouteRequest, flags: Int32) -> NetlinkMessage {
+    private func routeMessage(_ route: RouteRequest, flags: Int32, type: Int = RTM_NEWROUTE) -> NetlinkMessage {
         let family = route.destination.address.family
         let onLink = route.gateway == nil && family == .v4
         let scope = route.scope ?? (onLink ? Int(RT_SCOPE_LINK.rawValue) : Int(RT_SCOPE_UNIVERSE.rawValue))
-        var message = NetlinkMessage(type: UInt16(RTM_NEWROUTE), flags: flags)
+        var message = NetlinkMessage(type: UInt16(type), flags: flags)
         message.appendRouteHeader(
             family: family.number, prefix: UInt8(route.destination.prefix), scope: UInt8(truncatingIfNeeded: scope),
-            adding: true)
+            adding: type == RTM_NEWROUTE)
         message.attribute(Int32(RTA_DST.rawValue), bytes: route.destination.networkAddress.bytes)
         message.attribute(Int32(RTA_OIF.rawValue), route.link)
         if let gateway = route.gateway { message.attribute(Int32(RTA_GATEWAY.rawValue), bytes: gateway.bytes) }

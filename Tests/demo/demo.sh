@@ -123,6 +123,32 @@ at client python3 -c "$fetch" http://192.0.2.1:8080/ | sed 's/python3 -c .* http
 step "All of it in nftables: one table, an element for each port and address, with whose it is"
 run nft list ruleset
 
+step "DHCP: a LAN with a server (dnsmasq), the daemon, and a container that gets its address there"
+ip netns add leased; ip netns add router
+ip link add lan0 type bridge
+ip link set lan0 up
+ip link add lan1 type veth peer name eth0 netns router
+ip link set lan1 master lan0 up
+ip -n router address add 10.23.0.1/24 dev eth0
+ip -n router link set eth0 up
+ip netns exec router dnsmasq --no-daemon --port=0 --conf-file=/dev/null --interface=eth0 --bind-interfaces --dhcp-authoritative \
+    --dhcp-range=10.23.0.50,10.23.0.99,2m --dhcp-leasefile=/run/demo/leases --pid-file= 2>dnsmasq.log &
+jobs="$!"
+mkfifo daemon.log
+"$stage/lib/cni/catena-dhcpd" 2>daemon.log &
+jobs="$jobs $!"
+sed '/listening/q' <daemon.log; cat daemon.log >/dev/null &
+cat >lan.json <<'JSON'
+{ "cniVersion": "1.0.0", "name": "lan", "type": "catena", "chain": [{ "type": "bridge", "bridge": "lan0", "ipam": { "type": "dhcp" } }] }
+JSON
+cni ADD leased lan.json >leased.result || { cat leased.result; fail "ADD of leased failed"; }
+at leased ip -brief address show eth0
+at leased ping -n -c 1 -W 2 10.23.0.1 | sed -n "1p; 3p"
+run "$stage/bin/catenactl" dhcp leases
+cni DEL leased lan.json
+run "$stage/bin/catenactl" dhcp leases
+kill $jobs; wait $jobs 2>/dev/null || true
+
 step "CHECK: is all still as it was made?"
 with 'runtimeConfig={"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}' prevResult=@web.result >web.check
 cni CHECK web web.check && echo "yes"

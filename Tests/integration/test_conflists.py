@@ -5,7 +5,7 @@ import json
 import pytest
 
 import harness
-from harness import Runtime, ask, bits_per_second, serve
+from harness import Runtime, ask, bits_per_second, dhcp, serve
 
 pytestmark = pytest.mark.both_kernels
 
@@ -29,7 +29,7 @@ def test_there_is_one_of_each_kind():
     """The field's hello-world, with ports, dual stack, and the single-binary form of each."""
     names = {path.stem for path in FILES}
     assert names >= {"bridge", "bridge-portmap", "dual-stack", "catena-bridge", "catena-bridge-portmap", "catena-dual-stack"}
-    assert names >= {"bridge-macspoofchk", "bridge-vlan", "dummy", "host-device", "ipvlan", "macvlan", "ptp", "static", "tap", "vlan"}
+    assert names >= {"bridge-macspoofchk", "bridge-vlan", "dhcp", "dummy", "host-device", "ipvlan", "macvlan", "ptp", "static", "tap", "vlan"}
     assert names >= {"bridge-limits", "catena-bridge-limits", "bridge-vrf", "bridge-sbr", "macvlan-sbr", "flannel", "catena-flannel"}
 
 
@@ -157,6 +157,20 @@ def test_flannel(host, stage, outside, a, b, name):
         runtime.delete(network, container)
     assert a.link("eth0") is None and "elements" not in host.out(["nft", "list", "ruleset"])
     assert host.reservations(network["name"]) == [] and host.files("/var/lib/cni/flannel") == {}
+
+
+def test_dhcp(host, stage, a):
+    """The container is in the LAN, by an address of its server, which learns its name."""
+    lan = dhcp.Lan(host)
+    lan.dnsmasq()
+    daemon = dhcp.Daemon(host)
+    network, runtime = load("dhcp"), Runtime(host, "plain")
+    runtime.add(network, a, args="IgnoreUnknown=1;K8S_POD_NAME=web")
+    a.ping("10.9.0.1")
+    assert host.path("/run/dnsmasq-server.leases").read_text().split()[3] == "web"
+    runtime.check(network, a)
+    runtime.delete(network, a)
+    assert a.link("eth0") is None and daemon.leases() == {}
 
 
 @pytest.mark.vm

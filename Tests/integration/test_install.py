@@ -22,7 +22,8 @@ def installed(scratch, stage):
 
 def test_what_is_installed(installed):
     """Programs, modules, header, pkg-config file, conflists."""
-    for name in ("bin/catenactl", "lib/cni/catena", "lib/cni/bridge", "lib/cni/portmap", "lib/catena/modules/bridge.so",
+    for name in ("bin/catenactl", "lib/cni/catena", "lib/cni/bridge", "lib/cni/portmap", "lib/cni/catena-dhcpd",
+                 "lib/systemd/system/catena-dhcpd.socket", "lib/systemd/system/catena-dhcpd.service", "lib/catena/modules/bridge.so",
                  "include/catena/module.h", "lib/pkgconfig/catena.pc", "share/catena/conflists/bridge.conflist"):
         assert (installed / name).exists(), name
 

@@ -9,7 +9,7 @@ import harness
 
 
 def shipped():
-    return [harness.PLUGINS / "catena", harness.PLUGINS / "catena-exec", *sorted(harness.MODULES.glob("*.so"))]
+    return [*(harness.PLUGINS / name for name in ("catena", "catena-exec", "catena-dhcpd")), *sorted(harness.MODULES.glob("*.so"))]
 
 
 def test_modules_are_there(stage):

@@ -217,4 +217,6 @@ static inline const char *clinux_entry_name(const struct dirent *entry) { return
 /// strerror(3): what an errno means, in words.
 const char *clinux_error_text(int error);
 
+#include "clinux_sockets.h"
+
 #endif

@@ -1,0 +1,45 @@
+import CLinux
+import CNI
+import Linux
+
+/// Where the daemon keeps its leases, a file each, and where notes for it are left while it does not run.
+public struct LeaseDirectory: Sendable {
+    /// The directory unless something else is configured.
+    public static let standard = "/var/lib/cni/catena/dhcp"
+
+    /// The directory.
+    public let path: String
+
+    /// The one at this path.
+    public init(_ path: String = LeaseDirectory.standard) { self.path = path }
+
+    /// One file a lease.
+    public var leases: String { "\(path)/leases" }
+
+    /// One empty file for each lease that is to be given back.
+    public var releases: String { "\(path)/releases" }
+
+    /// The leases of a network that have a file.
+    public func keys(network: String) -> [LeaseKey] {
+        ((try? File.list(leases)) ?? []).compactMap { LeaseDirectory.key($0) }.filter { $0.network == network }
+    }
+
+    /// What a file's name stands for; nil where it is no lease's.
+    public static func key(_ name: String) -> LeaseKey? {
+        let parts = name.utf8.split(separator: UInt8(ascii: ":")).map { String(Substring($0)) }
+        return parts.count == 3 ? try? LeaseKey(network: parts[0], containerID: parts[1], interfaceName: parts[2]) : nil
+    }
+
+    /// Leaves a note for the daemon to give a lease back, where it has one: it takes notes up when it starts, and while it runs. False
+    /// where there is no lease.
+    public func noteRelease(_ key: LeaseKey) throws(CNIError) -> Bool {
+        guard File.exists("\(leases)/\(key.fileName)") else { return false }
+        do throws(Errno) {
+            try File.makeDirectories(releases, mode: 0o700)
+            _ = try FileDescriptor.open("\(releases)/\(key.fileName)", O_WRONLY | O_CREAT, mode: 0o600)
+        } catch {
+            throw CNIError(.ioFailure, "leave a note for the DHCP daemon in \(releases): \(error.text)")
+        }
+        return true
+    }
+}

@@ -1,0 +1,6 @@
+import CLinux
+
+@main
+struct CatenaDHCPDaemon {
+    static func main() { exit(DaemonProgram.main()) }
+}
