@@ -204,12 +204,6 @@ static inline ssize_t clinux_receive_netlink_event(int fd, void *buffer, size_t 
     return count;
 }
 
-/// Sets a timerfd to a time of its clock in milliseconds; 0 stops it.
-static inline int clinux_timer_set(int fd, int64_t milliseconds) {
-    struct itimerspec when = {.it_value = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000}};
-    return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
-}
-
 /// A descriptor that tells of these two signals, which are blocked from now on; SIGPIPE is ignored: writing fails instead.
 static inline int clinux_signal_descriptor(int first, int second) {
     sigset_t set;
