@@ -138,7 +138,7 @@ if Context.environment["CATENA_FUZZ"] == "1" {
         .executableTarget(
             name: "fuzz", dependencies: ["ModuleKit", "CLinux", "HostLocalModule"], path: "Tests/fuzz", exclude: ["corpus", "run"],
             swiftSettings: ordinary + [.unsafeFlags(["-parse-as-library"])],
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])]))
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
 }
 
 let package = Package(name: "catena", products: products, dependencies: dependencies, targets: targets, swiftLanguageModes: [.v6])

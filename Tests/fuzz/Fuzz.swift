@@ -9,9 +9,11 @@ private let targets: [(name: String, run: @Sendable ([UInt8]) -> Void)] = [
     ("host-local-store", fuzzHostLocalStore),
 ]
 
+private let chosen = targets.first { $0.name == Environment.value("FUZZ_TARGET") }
+
 /// libFuzzer's hook at start: FUZZ_TARGET names the target. Without it, the names are printed and the program ends.
 @_cdecl("LLVMFuzzerInitialize")
-public func fuzzInitialize(_ count: UnsafeMutablePointer<CInt>, _ arguments: UnsafeMutableRawPointer) -> CInt {
+public func fuzzInitialize(_ count: UnsafeMutableRawPointer, _ arguments: UnsafeMutableRawPointer) -> CInt {
     if chosen == nil {
         for target in targets { print(target.name) }
         exit(Environment.value("FUZZ_TARGET") == nil ? 0 : 1)
@@ -19,14 +21,25 @@ public func fuzzInitialize(_ count: UnsafeMutablePointer<CInt>, _ arguments: Uns
     return 0
 }
 
-private let chosen = targets.first { $0.name == Environment.value("FUZZ_TARGET") }
-
 /// libFuzzer's hook for each input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     chosen?.run(Array(UnsafeBufferPointer(start: bytes, count: count)))
     return 0
 }
+
+/// The program's start, under the name that SwiftPM wants: to libFuzzer's own loop.
+@_cdecl("fuzz_main")
+public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutableRawPointer) -> CInt {
+    var (count, arguments) = (count, arguments)
+    return runFuzzer(&count, &arguments, fuzzOneInput)
+}
+
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runFuzzer(
+    _ count: UnsafeMutablePointer<CInt>, _ arguments: UnsafeMutablePointer<UnsafeMutableRawPointer>,
+    _ run: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
 
 /// Stops the fuzzer at an input for which something that must hold does not.
 func require(_ condition: Bool, _ what: @autoclosure () -> String) {
