@@ -25,11 +25,8 @@ public final class NamespaceEvents {
 
     /// Subscribes, in the thread's network namespace.
     public init() throws(NetlinkError) {
-        socket = try NetlinkSocket.open(group: Int32(RTNLGRP_LINK.rawValue))
-        var group = Int32(RTNLGRP_NSID.rawValue)
-        if setsockopt(socket.descriptor, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, socklen_t(MemoryLayout<Int32>.size)) != 0
-            || clinux_netlink_listen_all(socket.descriptor) != 0
-        {
+        socket = try NetlinkSocket.open(groups: [RTNLGRP_LINK, RTNLGRP_NSID])
+        if clinux_netlink_listen_all(socket.descriptor) != 0 {
             throw NetlinkError(operation: "subscribe to all network namespaces", errno: .current)
         }
     }

@@ -49,6 +49,10 @@ public final class NetlinkSocket {
     /// Opens a socket that gets the messages of multicast groups (RTNLGRP_…), in a network namespace; nil for the thread's own.
     static func open(groups: [rtnetlink_groups], inNamespace namespace: Int32? = nil) throws(NetlinkError) -> NetlinkSocket {
         let socket = if let namespace { try open(inNamespace: namespace) } else { try open() }
+        // Without a port of its own it would not be told what the kernel does by itself: those messages leave out port 0.
+        if clinux_bind_netlink(socket.descriptor) != 0 {
+            throw NetlinkError(operation: "bind a netlink socket", errno: .current)
+        }
         for group in groups {
             var number = Int32(group.rawValue)
             if setsockopt(socket.descriptor, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &number, socklen_t(MemoryLayout<Int32>.size)) != 0 {

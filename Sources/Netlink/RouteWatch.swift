@@ -9,7 +9,7 @@ public final class RouteWatch {
     private let events: NetlinkSocket
 
     /// Subscribes to changes of IPv6 routes in the thread's network namespace.
-    public init() throws(NetlinkError) { events = try NetlinkSocket.open(group: Int32(RTNLGRP_IPV6_ROUTE.rawValue)) }
+    public init() throws(NetlinkError) { events = try NetlinkSocket.open(groups: [RTNLGRP_IPV6_ROUTE]) }
 
     /// Waits until a table has the local routes of these addresses. Throws ETIMEDOUT, and EADDRINUSE where an address is a duplicate.
     ///

@@ -115,6 +115,12 @@ static inline ssize_t clinux_sendto(
     return sendto(fd, bytes, count, flags, address, length);
 }
 
+/// Gives a netlink socket a port of the kernel's choice: bind(2), netlink(7).
+static inline int clinux_bind_netlink(int fd) {
+    struct sockaddr_nl address = {.nl_family = AF_NETLINK};
+    return bind(fd, (const struct sockaddr *)&address, sizeof address);
+}
+
 /// Takes (F_WRLCK) or lets go of (F_UNLCK) a lock on one byte of a file, which belongs to the open file: fcntl(2), "Open file
 /// description locks". Waits until it can be had.
 static inline int clinux_lock_byte(int fd, short type, off_t offset) {
