@@ -3,13 +3,13 @@ import CLinux
 /// What a child process is doing, and its answer, in memory that its parent can read also when it has died.
 public final class ChildProgress {
     private let memory: UnsafeMutableRawPointer
-    /// Expires when the current work has to be done, or earlier: the child sets it, the parent waits for it.
+    /// Expires when the current work has to be done: the child sets it, the parent waits for it.
     let timer: FileDescriptor
     /// Standard output of the child; nil in the parent.
     public internal(set) var output: OutputGuard?
     private static let textOffset = 48
     private static let textLimit = 1024
-    private static let answerOffset = textOffset + textLimit
+    private static let answerOffset = 4096
     /// The most bytes that an answer can have.
     static let answerLimit = 32 << 20
 
@@ -30,8 +30,8 @@ public final class ChildProgress {
 
     /// Forgets all, before the next child.
     func clear() {
-        if expiry != 0 { expiry = 0 }
         memset(memory, 0, ChildProgress.textOffset)
+        _ = clinux_timer_set(timer.rawValue, 0)
     }
 
     // MARK: Answer
@@ -67,26 +67,16 @@ public final class ChildProgress {
         get { number(16) }
         set {
             setNumber(16, newValue)
-            // Setting it costs more than all else here: one that expires too early is set anew by the parent.
-            if newValue != 0 && (expiry == 0 || newValue < expiry) { expiry = newValue }
-        }
-    }
-
-    /// When the timer expires; 0 for never.
-    private var expiry: Int {
-        get { number(40) }
-        set {
-            setNumber(40, newValue)
             _ = clinux_timer_set(timer.rawValue, Int64(newValue))
         }
     }
 
-    /// Whether the time is over. Where the timer has expired without that, it is set anew: to when it is, or to a while from now where
-    /// there is no limit at the moment. The child may be unable to: a module can have closed all its descriptors.
+    /// Whether the time is over. The timer may have expired without that, where a module has closed all descriptors and the child can't
+    /// set it any more: it is set anew then.
     func isOverdue() -> Bool {
         let now = Clock.milliseconds
         if deadline != 0 && deadline <= now { return true }
-        expiry = deadline == 0 ? now + 1000 : deadline
+        _ = clinux_timer_set(timer.rawValue, Int64(deadline == 0 ? now + 1000 : deadline))
         return false
     }
 
