@@ -10,13 +10,13 @@ DESTDIR  ?=
 CNIBINDIR ?= $(PREFIX)/lib/cni
 PROGDIR   := $(PREFIX)/lib/cni
 
-MODULES  := bridge dummy host-device host-local loopback portmap tap
+MODULES  := bridge dummy firewall host-device host-local loopback portmap tap
 WRAPPERS := $(MODULES)
 STAGE    := $(CURDIR)/.build/stage
 
 BUILD_PACKAGES := libmnl-dev libnftables-dev libjansson-dev libmd-dev pkg-config gcc make
 TEST_PACKAGES  := $(BUILD_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest binutils g++ conntrack containernetworking-plugins \
-                  iptables strace
+                  iptables strace firewalld dbus-daemon
 
 # Embedded Swift: the toolchain's Unicode tables are a static archive that has to be named (docs/building.md).
 UNICODE_TABLES = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/embedded/$(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')/libswiftUnicodeDataTables.a

@@ -39,6 +39,7 @@ func layer(_ name: String, _ dependencies: [Target.Dependency], path: String? = 
 let modules = [
     (type: "bridge", target: "BridgeModule"),
     (type: "dummy", target: "DummyModule"),
+    (type: "firewall", target: "FirewallModule"),
     (type: "host-device", target: "HostDeviceModule"),
     (type: "host-local", target: "HostLocalModule"),
     (type: "loopback", target: "LoopbackModule"),

@@ -40,7 +40,8 @@ struct IptablesPorts {
 
         /// xt_comment has room for 255 bytes.
         var comment: String {
-            String(decoding: "dnat name: \"\(network)\" id: \"\(containerID)\" if: \"\(interfaceName ?? "")\"".utf8.prefix(255), as: UTF8.self)
+            String(
+                decoding: "dnat name: \"\(network)\" id: \"\(containerID)\" if: \"\(interfaceName ?? "")\"".utf8.prefix(255), as: UTF8.self)
         }
 
         var text: String { [network, containerID, interfaceName ?? ""].joined(separator: "/") }

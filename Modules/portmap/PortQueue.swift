@@ -59,7 +59,8 @@ enum PortQueue {
                 let parts = element["val"]?.object?["concat"]?.array, parts.count == 4, let comment = element["comment"]?.string,
                 let hostIP = parts[0].string.flatMap({ IPAddress($0) }), let name = parts[1].string,
                 let transport = PortMapping.Transport(name: name), let hostPort = parts[2].integer.flatMap({ UInt16(exactly: $0) }),
-                let target = parts[3].string.flatMap({ IPAddress($0) }), let containerPort = pair[1].integer.flatMap({ UInt16(exactly: $0) })
+                let target = parts[3].string.flatMap({ IPAddress($0) }),
+                let containerPort = pair[1].integer.flatMap({ UInt16(exactly: $0) })
             else { return nil }
             self.map = map
             mapping = PortMapping(transport: transport, hostPort: hostPort, containerPort: containerPort, hostIP: hostIP)

@@ -97,6 +97,9 @@ enum Portmap {
         try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
     }
 
+    /// REPAIR: publishes the ports anew: ADD is idempotent, and does not look at anything but prevResult.
+    static func repair(_ call: ModuleCall) throws(CNIError) { _ = try add(call) }
+
     /// GC: removes what this network's attachments have published that are not in use.
     static func gc(_ call: ModuleCall) throws(CNIError) {
         try NftPorts.collect(call)
@@ -121,6 +124,6 @@ enum Portmap {
             for: hostABI,
             add: { ModuleRun.add($0, Portmap.add) }, del: { ModuleRun.other($0, Portmap.del) },
             check: { ModuleRun.other($0, Portmap.check) }, gc: { ModuleRun.other($0, Portmap.gc) },
-            status: { ModuleRun.other($0, Portmap.status) })
+            status: { ModuleRun.other($0, Portmap.status) }, repair: { ModuleRun.other($0, Portmap.repair) })
     }
 #endif

@@ -14,7 +14,9 @@ enum PortmapConditions {
 
     /// Those on one of the host's addresses.
     static func hostPorts(_ family: IPAddress.Family) -> NftMap {
-        NftMap("conditional_host_ports\(family.rawValue)", type: "\(family == .v4 ? "ipv4" : "ipv6")_addr . inet_proto . inet_service : verdict")
+        NftMap(
+            "conditional_host_ports\(family.rawValue)",
+            type: "\(family == .v4 ? "ipv4" : "ipv6")_addr . inet_proto . inet_service : verdict")
     }
 
     /// All maps.

@@ -47,7 +47,9 @@ struct PortmapConfig {
         case "": return isIptables ? .iptables : .nftables
         case "iptables": return .iptables
         case "nftables":
-            if usesIptables { throw config.invalid("externalSetMarkChain", "is an option of the iptables backend, and backend is nftables") }
+            if usesIptables {
+                throw config.invalid("externalSetMarkChain", "is an option of the iptables backend, and backend is nftables")
+            }
             return .nftables
         case let other: throw config.invalid("backend", "expected \"nftables\" or \"iptables\", found \"\(other)\"")
         }

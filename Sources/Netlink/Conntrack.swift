@@ -9,7 +9,8 @@ public enum Conntrack {
     /// The kernel filters by protocol and port where it can (since 5.8); what it lists all the same is filtered here. A kernel without
     /// connection tracking has none. Returns how many were deleted.
     public static func deleteEntries(
-        _ family: IPAddress.Family, protocol transport: UInt8, originalPorts ports: ClosedRange<UInt16>, originalDestination: IPAddress? = nil
+        _ family: IPAddress.Family, protocol transport: UInt8, originalPorts ports: ClosedRange<UInt16>,
+        originalDestination: IPAddress? = nil
     ) throws(NetlinkError) -> Int {
         let socket = try NetlinkSocket.open(protocol: NETLINK_NETFILTER)
         let replies: [NetlinkReply]

@@ -27,5 +27,7 @@ struct Catenactl: ParsableCommand {
               CATENA_LOG           debug, info, warning or error: what goes to standard error (warning)
             """,
         version: "\(CatenaVersion.text)",
-        subcommands: [Add.self, Check.self, Del.self, GC.self, Status.self, List.self, Validate.self, Schema.self, Module.self])
+        subcommands: [
+            Add.self, Check.self, Del.self, GC.self, Status.self, Repair.self, List.self, Validate.self, Schema.self, Module.self,
+        ])
 }

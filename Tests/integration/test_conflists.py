@@ -24,7 +24,7 @@ def test_there_is_one_of_each_kind():
     """The field's hello-world, with ports, dual stack, and the single-binary form of each."""
     names = {path.stem for path in FILES}
     assert names >= {"bridge", "bridge-portmap", "dual-stack", "catena-bridge", "catena-bridge-portmap", "catena-dual-stack"}
-    assert names >= {"dummy", "host-device", "tap"}
+    assert names >= {"dummy", "firewall", "host-device", "tap"}
 
 
 def test_names_bridges_and_subnets_are_apart():

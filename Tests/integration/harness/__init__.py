@@ -15,6 +15,7 @@ INCLUDE = STAGE / "include"
 
 from .cni import CNIFailure, ExecResult, Runtime, run_plugin  # noqa: E402
 from .configs import bridge, conflist, host_local, portmap  # noqa: E402
+from .firewalls import firewalld, iptables_drop  # noqa: E402
 from .host import Container, Host, Snapshot, assert_check_finds, assert_del_leaves_nothing, assert_detached  # noqa: E402
 from .lab import LOG, Lab  # noqa: E402
 from .traffic import Answer, NoAnswer, ask, has_sctp, serve  # noqa: E402
