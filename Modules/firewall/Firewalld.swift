@@ -38,8 +38,10 @@ struct Firewalld {
                 do throws(SystemBus.Failure) {
                     _ = try call("addSource", address)
                 } catch {
-                    guard error.message.hasPrefix("ZONE_ALREADY_SET") else { throw error }
-                    if try call("querySource", address) != true { _ = try call("changeZoneOfSource", address) }
+                    // The first says that it is a source of this zone already, the second of another.
+                    if error.message.hasPrefix("ZONE_ALREADY_SET") { continue }
+                    guard error.message.hasPrefix("ZONE_CONFLICT") else { throw error }
+                    _ = try call("changeZoneOfSource", address)
                 }
             } catch {
                 throw failure(error, "addSource", address)

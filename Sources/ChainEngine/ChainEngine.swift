@@ -237,7 +237,8 @@ public final class ChainEngine {
         // Nobody adds or deletes the attachment meanwhile.
         let recorded = try recorded(request)
         var repair = request
-        repair.plugins = try request.plugins.filter { (plugin) throws(CNIError) in try module(plugin.type) != nil }
+        repair.plugins.removeAll()
+        for plugin in request.plugins where try module(plugin.type) != nil { repair.plugins.append(plugin) }
         do throws(CNIError) {
             _ = try run(repair, recorded: nil)
         } catch {

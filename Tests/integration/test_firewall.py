@@ -183,7 +183,7 @@ def test_the_shape_of_the_reference(host, stage, runtime, a, backend):
 @pytest.mark.parametrize("keys, damage, words", [
     ({}, "nft delete element inet catena firewall4 { 10.1.0.2 }", "10.1.0.2"), ({}, "nft flush ruleset", "forward_accept"),
     ({}, "iptables -F FORWARD", "CATENA-FORWARD"), ({"ingressPolicy": "isolated"}, "nft flush set inet catena ingress_bridges", "br1"),
-    ({"ingressPolicy": "isolated"}, "for port in /sys/class/net/br1/lower_*; do bridge link set dev ${port##*lower_} isolated off; done", "isolated"),
+    ({"ingressPolicy": "isolated"}, "for port in $(ip -br link show master br1 | cut -d@ -f1); do bridge link set dev $port isolated off; done", "isolated"),
     ({"ingressPolicy": "same-bridge"}, "nft flush map inet catena ingress6", "fd00:1::2"),
     ({"backend": "iptables"}, "iptables -D CNI-FORWARD -s 10.1.0.2/32 -j ACCEPT", "-s 10.1.0.2/32"),
     ({"backend": "iptables", "ingressPolicy": "isolated"}, "ip6tables -F CNI-ISOLATION-STAGE-1", "CNI-ISOLATION-STAGE-1"),
