@@ -44,7 +44,7 @@ enum Firewall {
     /// DEL: removes what ADD made of this attachment. What nobody else of its network uses any more goes with it.
     static func del(_ call: ModuleCall) throws(CNIError) {
         let config = try? FirewallConfig(call.config)
-        let known = call.previousResult.map { addresses(call, $0) }
+        let known = try knownAddresses(call)
         let ingress = config.flatMap { try? Ingress($0, call.previousResult ?? CNIResult()) }
         try NftForwarding.queueRemove(call, known)
         let chains = try NftIngress.queueRemove(call, known, ingress)
@@ -56,6 +56,14 @@ enum Firewall {
         case .iptables: try IptablesForwarding(call, config).remove(known, ingress)
         case .firewalld: try Firewalld.remove(call, known, zone: config.zone)
         }
+    }
+
+    /// The attachment's addresses: as the result has them, else as the interface has them; nil where neither is left.
+    private static func knownAddresses(_ call: ModuleCall) throws(CNIError) -> [IPNetwork]? {
+        if let result = call.previousResult { return addresses(call, result) }
+        guard call.netnsDescriptor != nil, let link = try call.containerInterface() else { return nil }
+        let socket = try call.containerNetlink()
+        return try attempt(try socket.addresses(index: link.index)).map { $0.address }.filter { !$0.address.isLinkLocal }
     }
 
     /// CHECK: what ADD made is there, and leads where it should.

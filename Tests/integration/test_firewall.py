@@ -61,6 +61,18 @@ def test_forward_policy_drop(runtime, host, outside, a, backend):
     runtime.delete(net, a, forget=True)
 
 
+@pytest.mark.ours("nothing is found there without the result")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_delete_without_the_result(runtime, host, a, backend):
+    """Neither result nor record is left: the addresses are those of the interface."""
+    net = network(backend=backend, ingressPolicy="isolated")
+    runtime.add(net, a)
+    host.run(["rm", "-rf", "/var/lib/cni/catena"])
+    runtime.delete(net, a, forget=True)
+    left = host.out(["nft", "list", "ruleset"])
+    assert "10.1.0.2" not in left and "fd00:1::2" not in left and "br1" not in left
+
+
 @pytest.mark.ours("the reference accepts answers only")
 def test_published_ports_pass(runtime, host, outside, a):
     """nftables: what comes through a published port passes a FORWARD chain that drops, too."""

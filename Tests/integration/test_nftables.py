@@ -354,7 +354,7 @@ def trace(host, place, address, port):
     file.unlink()
     # A number may be given again to a later packet: the first one's lines end here.
     own = own[:next(index for index, line in enumerate(own) if "postrouting_masquerade policy" in line)]
-    return sum(" rule " in line for line in own)
+    return sum("inet catena" in line and " rule " in line for line in own)
 
 
 def test_the_way_is_as_long_with_many_containers(catena, host, outside, a):

@@ -14,7 +14,8 @@ import Testing
     @Test func aMappingIsRead() throws {
         let mapping = try #require(try mappings(#"[{"hostPort":8080,"containerPort":80,"protocol":"UDP","hostIP":"192.0.2.1"}]"#).first)
         #expect(
-            mapping.transport == .udp && mapping.hostPorts == 8080...8080 && mapping.containerPorts == 80...80 && mapping.text == "192.0.2.1:8080/udp")
+            mapping.transport == .udp && mapping.hostPorts == 8080...8080 && mapping.containerPorts == 80...80
+                && mapping.text == "192.0.2.1:8080/udp")
         #expect(mapping.serves(.v4) && !mapping.serves(.v6))
     }
 
