@@ -82,7 +82,7 @@ struct PortMapping: Equatable {
         }
         let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { digits($0) }
         guard ends.count == 2, let first = ends[0], let last = ends[1], first >= 1, first <= last else {
-            throw entry.invalid(key, "expected a number, or a range such as \"8000-8010\", found \"\(text)\"")
+            throw entry.invalid(key, "expected an integer, or a range such as \"8000-8010\", found \"\(text)\"")
         }
         return first...last
     }
