@@ -109,7 +109,11 @@ struct IptablesForwarding {
             guard let source = rule.value("-s").flatMap({ IPNetwork($0) }) else { return false }
             return addresses.contains { $0.contains(source.address) }
         }
-        if let ingress, isLast { lines += removal(table, ingress) }
+        if others.isEmpty {
+            lines += removal(table, ofBridge: { _ in true })
+        } else if let ingress, isLast {
+            lines += removal(table, ofBridge: { $0 == ingress.bridge })
+        }
         guard others.isEmpty, table.has(IptablesForwarding.chain) else { return lines }
         lines = lines.filter { !$0.hasPrefix("-D \(IptablesForwarding.chain) ") } + table.removal(of: IptablesForwarding.chain)
         // One with rules is the administrator's.
@@ -120,9 +124,10 @@ struct IptablesForwarding {
         return lines
     }
 
-    private func removal(_ table: IptablesTable, _ ingress: Ingress) -> [String] {
+    /// The policies of bridges; with the last of them the chains.
+    private func removal(_ table: IptablesTable, ofBridge wanted: (String) -> Bool) -> [String] {
         let stages = IptablesForwarding.stages
-        func isOwn(_ rule: IptablesRule) -> Bool { (rule.value("-i") ?? rule.value("-o")) == ingress.bridge }
+        func isOwn(_ rule: IptablesRule) -> Bool { (rule.value("-i") ?? rule.value("-o")).map { wanted($0) } ?? false }
         let rules = stages.flatMap { table.rules(in: $0) }
         let left = rules.filter { $0.target != "RETURN" && !isOwn($0) }
         if !left.isEmpty { return rules.filter(isOwn).map { $0.deletion } }
