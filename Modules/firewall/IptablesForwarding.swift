@@ -109,7 +109,7 @@ struct IptablesForwarding {
             guard let source = rule.value("-s").flatMap({ IPNetwork($0) }) else { return false }
             return addresses.contains { $0.contains(source.address) }
         }
-        if others.isEmpty {
+        if others.isEmpty && !lines.isEmpty {
             lines += removal(table, ofBridge: { _ in true })
         } else if let ingress, isLast {
             lines += removal(table, ofBridge: { $0 == ingress.bridge })
