@@ -11,16 +11,33 @@ enum Firewall {
         let (addresses, result) = try attachment(call)
         let backend = try config.chosenBackend(call)
         let ingress = try Ingress(config, result)
-        switch backend {
-        case .nftables: try NftForwarding(call, config).add(addresses)
-        case .iptables: try IptablesForwarding(call, config).add(addresses, ingress)
-        case .firewalld: try Firewalld(config.zone).add(addresses)
-        }
-        if let ingress {
-            if backend != .iptables { try NftIngress(call, ingress).add(addresses) }
-            try ingress.isolatePorts(call)
+        do throws(CNIError) {
+            switch backend {
+            case .nftables: try NftForwarding(call, config).add(addresses)
+            case .iptables: try IptablesForwarding(call, config).add(addresses, ingress)
+            case .firewalld: try Firewalld(config.zone).add(addresses)
+            }
+            if let ingress {
+                if backend != .iptables { try NftIngress(call, ingress).add(addresses) }
+                try ingress.isolatePorts(call)
+            }
+        } catch {
+            // What is queued for nftables the host drops; the others have what was done so far.
+            try? remove(call, config, backend, addresses, ingress)
+            throw error
         }
         return nil
+    }
+
+    /// Removes what is not in nftables' one transaction.
+    private static func remove(
+        _ call: ModuleCall, _ config: FirewallConfig, _ backend: FirewallConfig.Backend, _ addresses: [IPNetwork], _ ingress: Ingress?
+    ) throws(CNIError) {
+        switch backend {
+        case .nftables: break
+        case .iptables: try IptablesForwarding(call, config).remove(addresses, ingress)
+        case .firewalld: try Firewalld.remove(call, addresses, zone: config.zone)
+        }
     }
 
     /// The container's addresses, each one once, and the result that has them.
@@ -51,11 +68,7 @@ enum Firewall {
         if config?.backend != .iptables { try ReferenceRules.queueRemoveForwarding(call, addresses: known ?? []) }
         if !chains.isEmpty { try NftIngress.removeUnused(call, chains) }
         guard let config, let known else { return }
-        switch try config.chosenBackend(call) {
-        case .nftables: break
-        case .iptables: try IptablesForwarding(call, config).remove(known, ingress)
-        case .firewalld: try Firewalld.remove(call, known, zone: config.zone)
-        }
+        try remove(call, config, try config.chosenBackend(call), known, ingress)
     }
 
     /// The attachment's addresses: as the result has them, else as the interface has them; nil where neither is left.

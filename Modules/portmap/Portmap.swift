@@ -11,6 +11,21 @@ enum Portmap {
         let config = try PortmapConfig(call.config)
         let result = try requireResult(call)
         guard let mappings = config.mappings, !mappings.isEmpty else { return nil }
+        do throws(CNIError) {
+            try publish(call, config, mappings, result)
+        } catch {
+            // What is queued for nftables the host drops; iptables has what was done so far.
+            if config.backend == .iptables {
+                try? IptablesPorts.remove(call, result.containerAddresses(on: call.interfaceName))
+            }
+            throw error
+        }
+        return nil
+    }
+
+    private static func publish(
+        _ call: ModuleCall, _ config: PortmapConfig, _ mappings: [PortMapping], _ result: CNIResult
+    ) throws(CNIError) {
         switch config.backend {
         case .nftables: try NftPorts(call, config).add(mappings, result)
         case .iptables: try IptablesPorts(call, config).add(mappings, result)
@@ -23,7 +38,6 @@ enum Portmap {
             try call.commitNft()
             forgetConnections(call, mappings)
         }
-        return nil
     }
 
     private static func requireResult(_ call: ModuleCall) throws(CNIError) -> CNIResult {

@@ -236,6 +236,15 @@ def test_conditions_that_the_backend_refuses(runtime, host, a, conditions, words
 
 
 @pytest.mark.ours("ours")
+def test_a_failed_add_leaves_no_rule(wrappers, host, a):
+    """The second family fails when the first one's rules are in force: ADD takes them back itself."""
+    net = network(conditionsV4=["-s", "192.0.2.0/24"], conditionsV6=["-s", "no address"])
+    with pytest.raises(CNIFailure, match="ip6tables-restore"):
+        publish(wrappers, a, port(8080, 80), net=net)
+    assert "CNI-DN-" not in saved(host)
+
+
+@pytest.mark.ours("ours")
 @pytest.mark.parametrize("keys", [
     {"backend": "nftables", "conditionsV4": ["-s", "10.0.0.0/8"]}, {"backend": "iptables", "conditionsV4": ["ip saddr 10.0.0.0/8"]},
     {"backend": "nftables", "externalSetMarkChain": "X"}, {"markMasqBit": 3, "externalSetMarkChain": "X"}, {"externalSetMarkChain": "a b"},
