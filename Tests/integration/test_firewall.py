@@ -112,12 +112,11 @@ def test_the_mark_does_not_stay(runtime, host, outside, a):
     assert listing.count("counter packets 1") == 2, listing
 
 
+@pytest.mark.ours("there policies stay for ever, and need br_netfilter")
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("policy, same, other", [("open", True, True), ("same-bridge", True, False), ("isolated", False, False)])
 def test_ingress_policy(runtime, host, outside, a, b, backend, policy, same, other):
     """Who reaches a container: one of its bridge, one of another bridge with a policy; outside and the host are reached in any case."""
-    if backend == "iptables" and policy == "isolated" and runtime.engine == "reference":
-        pytest.skip("needs br_netfilter there")
     one, two = network(1, backend=backend, ingressPolicy=policy), network(2, backend=backend, ingressPolicy=policy)
     c = host.add_netns("c")
     let_outside_answer(outside)
@@ -155,6 +154,7 @@ def test_a_policy_stays_while_it_is_used(runtime, host, a, b):
     runtime.check(one, a)
 
 
+@pytest.mark.ours("it has no nftables")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_administrator_comes_first(runtime, host, outside, a, backend):
     """Rules of the admin chain count before ours, and stay when containers come and go."""
@@ -174,8 +174,9 @@ def test_the_administrator_comes_first(runtime, host, outside, a, backend):
     assert answers(a, "192.0.2.2") and not answers(a, "192.0.2.2", 81)
 
 
+@pytest.mark.ours("it has no nftables")
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_the_shape_of_the_reference(host, stage, runtime, a, backend):
+def test_the_shape_of_the_reference(host, runtime, a, backend):
     """iptables: chains and rules have the reference's names; nftables: each element says whose it is."""
     runtime.add(network(backend=backend), a)
     if backend == "nftables":

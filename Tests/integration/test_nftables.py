@@ -9,6 +9,8 @@ import pytest
 import harness
 from harness import CNIFailure, NoAnswer, Runtime, ask, bridge, conflist, firewalld, host_local, iptables_drop, portmap, serve
 
+pytestmark = pytest.mark.ours("it is about our table")
+
 V4, V6 = "192.0.2.1", "2001:db8::1"
 PORT = [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]
 TOOL = harness.STAGE / "bin" / "catenactl"
