@@ -41,6 +41,7 @@ let modules = [
     (type: "bridge", target: "BridgeModule"),
     (type: "dhcp", target: "DHCPModule"),
     (type: "dummy", target: "DummyModule"),
+    (type: "firewall", target: "FirewallModule"),
     (type: "flannel", target: "FlannelModule"),
     (type: "host-device", target: "HostDeviceModule"),
     (type: "host-local", target: "HostLocalModule"),

@@ -115,6 +115,14 @@ enum Bridge {
         try CNIError.throwAll(failures)
     }
 
+    /// REPAIR: has the attachment's addresses masqueraded, and its frames checked, anew.
+    static func repair(_ call: ModuleCall) throws(CNIError) {
+        let config = try BridgeConfig(call.config, arguments: nil)
+        if config.macSpoofCheck { try spoofCheck(call, config)?.queueAdd(call) }
+        guard config.ipMasq, config.ipam != nil else { return }
+        try NftMasquerade.queueAdd(call, addresses: try call.requireResult().containerAddresses(on: call.interfaceName))
+    }
+
     /// STATUS: whether ADD would find a bridge it can use, a kernel that can do what is asked for, nftables, and IPAM an address.
     static func status(_ call: ModuleCall) throws(CNIError) {
         let config = try BridgeConfig(call.config, arguments: try CNIArguments(""))
@@ -147,6 +155,7 @@ enum Bridge {
         Bridge.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Bridge.add) }, del: { ModuleRun.other($0, Bridge.del) }, check: { ModuleRun.other($0, Bridge.check) },
-            gc: { ModuleRun.other($0, Bridge.gc) }, status: { ModuleRun.other($0, Bridge.status) })
+            gc: { ModuleRun.other($0, Bridge.gc) }, status: { ModuleRun.other($0, Bridge.status) },
+            repair: { ModuleRun.other($0, Bridge.repair) })
     }
 #endif

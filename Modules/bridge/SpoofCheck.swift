@@ -30,13 +30,10 @@ struct SpoofCheck {
             try call.queueNft(SpoofCheck.skeleton, purpose: "set up the check of source addresses")
         }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
-        var commands: [String] = []
         for (set, element) in entries {
             // The port is new: what has its name is stale.
-            if try set.present(call, element.keyBytes) != nil { commands.append(set.deleteCommand(key: element.key)) }
-            commands.append(set.addCommand(element, comment: comment))
+            try call.queueNft(try set.replacing(call, element, comment: comment), purpose: "check source addresses of \(port)")
         }
-        try call.queueNft(commands.joined(separator: "\n"), purpose: "check source addresses of \(port)")
     }
 
     /// Queues the removal of the attachment's elements.
@@ -45,14 +42,14 @@ struct SpoofCheck {
     static func queueRemove(_ call: ModuleCall, _ known: SpoofCheck?) throws(CNIError) {
         guard try call.hasNftChain(family: "bridge", table: NftTable.name, chain: chain) else { return }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
-        var commands: [String] = []
         let entries = known?.entries ?? []
-        for (set, element) in entries where try set.present(call, element.keyBytes)?.comment == comment {
-            commands.append(set.deleteCommand(key: element.key))
-        }
+        var found: [Entry] = []
+        for entry in entries where try entry.set.present(call, entry.element.keyBytes)?.comment == comment { found.append(entry) }
+        var commands: [String] = []
         // One without the other: a later plugin has changed the container's address.
-        if known == nil || (!commands.isEmpty && commands.count < entries.count) {
-            commands = []
+        if known != nil && (found.isEmpty || found.count == entries.count) {
+            try call.queueNft(found.map { $0.set.deleting($0.element) }, purpose: "remove the check of source addresses")
+        } else {
             for set in [ports, addresses] { commands += try set.keys(call) { $0 == comment }.map { set.deleteCommand(key: $0) } }
         }
         if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove the check of source addresses") }

@@ -49,6 +49,13 @@ enum Flannel {
         }
     }
 
+    /// REPAIR: has the delegate make anew what others took away.
+    static func repair(_ call: ModuleCall) throws(CNIError) {
+        let config = try FlannelConfig(call.config)
+        guard let kept = KeptConfiguration(call, config.dataDirectory).read()?.config else { return }
+        try call.delegate(type(of: kept, config), .repair, config: kept)
+    }
+
     /// GC: has the delegate do it, and forgets the configurations of what is not in use.
     static func gc(_ call: ModuleCall) throws(CNIError) {
         let config = try FlannelConfig(call.config)
@@ -82,6 +89,6 @@ enum Flannel {
             for: hostABI,
             add: { ModuleRun.add($0, Flannel.add) }, del: { ModuleRun.other($0, Flannel.del) },
             check: { ModuleRun.other($0, Flannel.check) }, gc: { ModuleRun.other($0, Flannel.gc) },
-            status: { ModuleRun.other($0, Flannel.status) })
+            status: { ModuleRun.other($0, Flannel.status) }, repair: { ModuleRun.other($0, Flannel.repair) })
     }
 #endif

@@ -27,19 +27,24 @@ enum PortmapRules {
     /// All maps.
     static let maps: [NftMap] = [.v4, .v6].flatMap { [ports($0), hostPorts($0), hairpin($0)] }
 
+    /// What the chain `ports` does: one look-up for ports of one address, one for those of all, each family.
+    static let destinationRules = [
+        "dnat ip to ip daddr . meta l4proto . th dport map @host_ports4",
+        "dnat ip6 to ip6 daddr . meta l4proto . th dport map @host_ports6",
+        "meta nfproto ipv4 dnat ip to meta l4proto . th dport map @ports4",
+        "meta nfproto ipv6 dnat ip6 to meta l4proto . th dport map @ports6",
+    ]
+
+    /// The chains that belong to portmap, and what hooks there are; the first tells whether they are set up.
+    static let chains = [baseChain, "output_ports", "postrouting_ports", "ports"]
+
     /// Sets up maps and chains; no change where they are as they should be.
     static var skeleton: String {
-        let dnat = [
-            "dnat ip to ip daddr . meta l4proto . th dport map @host_ports4",
-            "dnat ip6 to ip6 daddr . meta l4proto . th dport map @host_ports6",
-            "meta nfproto ipv4 dnat ip to meta l4proto . th dport map @ports4",
-            "meta nfproto ipv6 dnat ip6 to meta l4proto . th dport map @ports6",
-        ]
         let local = ["fib daddr type local jump ports"]
         let hairpin = ["ct status dnat ip daddr vmap @hairpin4", "ct status dnat ip6 daddr vmap @hairpin6"]
         return
             ([NftTable.add] + maps.map { $0.add } + [
-                NftTable.chain("ports", rules: dnat),
+                NftTable.chain("ports", rules: destinationRules),
                 NftTable.chain(baseChain, hook: "type nat hook prerouting priority -100; policy accept", rules: local),
                 NftTable.chain("output_ports", hook: "type nat hook output priority -100; policy accept", rules: local),
                 // Before the masquerading of what leaves a network: what a client of a published port gets is decided here.
@@ -50,13 +55,13 @@ enum PortmapRules {
 
     // MARK: Elements
 
-    /// The map and the element of a mapping to a container's address.
+    /// The map and the element of one port to a container's address.
     static func element(_ mapping: PortMapping, to target: IPAddress) -> (map: NftMap, element: NftMap.Element) {
-        let port = [UInt8(mapping.hostPort >> 8), UInt8(mapping.hostPort & 255), 0, 0]
-        let key = "\(mapping.transport.name) . \(mapping.hostPort)"
-        let bytes = [mapping.transport.rawValue, 0, 0, 0] + port
-        let value = "\(target.text) . \(mapping.containerPort)"
-        let data = target.bytes + [UInt8(mapping.containerPort >> 8), UInt8(mapping.containerPort & 255), 0, 0]
+        let (hostPort, containerPort) = (mapping.hostPorts.lowerBound, mapping.containerPorts.lowerBound)
+        let key = "\(mapping.transport.name) . \(hostPort)"
+        let bytes = [mapping.transport.rawValue, 0, 0, 0] + PortmapRules.bytes(of: hostPort)
+        let value = "\(target.text) . \(containerPort)"
+        let data = target.bytes + PortmapRules.bytes(of: containerPort)
         guard let hostIP = mapping.specificIP else {
             return (ports(target.family), NftMap.Element(key: key, keyBytes: bytes, value: value, valueBytes: data))
         }
@@ -65,6 +70,9 @@ enum PortmapRules {
             NftMap.Element(key: "\(hostIP.text) . \(key)", keyBytes: hostIP.bytes + bytes, value: value, valueBytes: data)
         )
     }
+
+    /// A port as a part of a key or value: in network order, padded to four bytes.
+    static func bytes(of port: UInt16) -> [UInt8] { [UInt8(port >> 8), UInt8(port & 255), 0, 0] }
 
     /// The chain that masquerades clients of a container's own network, and of localhost.
     static func hairpinChain(_ target: IPNetwork) -> String { "hairpin_\(NftTable.word(target))" }

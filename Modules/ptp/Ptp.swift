@@ -43,6 +43,12 @@ enum Ptp {
         try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
     }
 
+    /// REPAIR: has the attachment's addresses masqueraded anew.
+    static func repair(_ call: ModuleCall) throws(CNIError) {
+        guard try PtpConfig(call.config, arguments: nil).ipMasq else { return }
+        try NftMasquerade.queueAdd(call, addresses: try call.requireResult().containerAddresses(on: call.interfaceName))
+    }
+
     /// GC: removes the masquerade of attachments that are not in use, and has IPAM do the same with addresses.
     static func gc(_ call: ModuleCall) throws(CNIError) {
         var failures: [CNIError] = []
@@ -73,6 +79,6 @@ enum Ptp {
         Ptp.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Ptp.add) }, del: { ModuleRun.other($0, Ptp.del) }, check: { ModuleRun.other($0, Ptp.check) },
-            gc: { ModuleRun.other($0, Ptp.gc) }, status: { ModuleRun.other($0, Ptp.status) })
+            gc: { ModuleRun.other($0, Ptp.gc) }, status: { ModuleRun.other($0, Ptp.status) }, repair: { ModuleRun.other($0, Ptp.repair) })
     }
 #endif

@@ -1,10 +1,12 @@
-/// A CNI operation on a chain. CNI 1.1.0, section 2.
+/// An operation on a chain: those of CNI 1.1.0, section 2, and one of our own.
 public enum Operation: UInt32, Sendable {
     case add = 1
     case del = 2
     case check = 3
     case gc = 4
     case status = 5
+    /// Makes anew what others may have taken away: firewall rules. Asked for by `catenactl repair`, never by CNI_COMMAND.
+    case repair = 6
 
     /// The value of CNI_COMMAND.
     public var command: String {
@@ -14,6 +16,7 @@ public enum Operation: UInt32, Sendable {
         case .check: "CHECK"
         case .gc: "GC"
         case .status: "STATUS"
+        case .repair: "REPAIR"
         }
     }
 

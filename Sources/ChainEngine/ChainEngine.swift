@@ -59,6 +59,7 @@ public final class ChainEngine {
         case .check: _ = try run(request, recorded: nil)
         case .gc: try collect(request)
         case .status: try status(request)
+        case .repair: try repair(request)
         }
         return nil
     }
@@ -114,6 +115,9 @@ public final class ChainEngine {
         case .check: for step in steps { _ = try run(step, call, .check, request.previousResult) }
         case .gc: try collect(steps, call)
         case .status: for step in steps { _ = try run(step, call, .status, nil) }
+        case .repair:
+            for step in steps where step.module != nil { _ = try run(step, call, .repair, request.previousResult) }
+            try commit()
         }
         return nil
     }
@@ -226,6 +230,22 @@ public final class ChainEngine {
         }
         do throws(CNIError) { try commit() } catch { failure = failure ?? error }
         if let failure { throw failure }
+    }
+
+    /// Has the modules make anew what others may have taken away. Executables have no such operation: they are passed over.
+    private func repair(_ request: ChainRequest) throws(CNIError) {
+        // Nobody adds or deletes the attachment meanwhile.
+        let recorded = try recorded(request)
+        var repair = request
+        repair.plugins.removeAll()
+        for plugin in request.plugins where try module(plugin.type) != nil { repair.plugins.append(plugin) }
+        do throws(CNIError) {
+            _ = try run(repair, recorded: nil)
+        } catch {
+            transaction.removeAll()
+            throw error
+        }
+        withExtendedLifetime(recorded) {}
     }
 
     /// Asks every plugin whether it is ready. What is no CNI code of STATUS becomes one: the chain is not available.
@@ -392,6 +412,8 @@ public final class ChainEngine {
         let step = try step(
             for: ChainPlugin(type: type, config: config ?? caller.plugin.config, timeoutSeconds: caller.plugin.timeoutSeconds),
             path: caller.call.request.path)
+        // Executables have no such operation.
+        if operation == .repair && step.module == nil { return nil }
         do throws(CNIError) {
             return try run(step, caller.call, operation, caller.previous)
         } catch {

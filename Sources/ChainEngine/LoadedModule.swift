@@ -105,6 +105,9 @@ public struct LoadedModule {
     /// Whether ADD makes the container's interface.
     var makesInterface: Bool { table.pointee.kind == UInt32(CATENA_KIND_INTERFACE) }
 
+    /// Whether the module was built with a header that has `repair`, the first field after those of the first release.
+    private var hasRepair: Bool { table.pointee.size >= FirstRelease.module + UInt32(MemoryLayout<UnsafeRawPointer>.size) }
+
     /// The function of an operation; nil where the module has none, which counts as success.
     func function(_ operation: Operation) -> (@convention(c) (UnsafePointer<catena_call>?) -> Int32)? {
         switch operation {
@@ -113,6 +116,7 @@ public struct LoadedModule {
         case .check: table.pointee.check
         case .gc: table.pointee.gc
         case .status: table.pointee.status
+        case .repair: hasRepair ? table.pointee.repair : nil
         }
     }
 }

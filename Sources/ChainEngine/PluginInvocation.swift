@@ -118,7 +118,7 @@ extension Operation {
     /// The CNI version that brought this operation.
     public var since: CNIVersion {
         switch self {
-        case .add, .del: CNIVersion(0, 1, 0)
+        case .add, .del, .repair: CNIVersion(0, 1, 0)
         case .check: CNIVersion(0, 4, 0)
         case .gc, .status: CNIVersion(1, 1, 0)
         }

@@ -87,7 +87,7 @@ extension ChainPlugin {
     }
 
     /// The plugin of a record; nil where it is none.
-    init?(recorded: JSON) {
+    public init?(recorded: JSON) {
         guard var config = recorded.object, let type = config["type"]?.string, Names.isPluginType(type) else { return nil }
         let seconds = config["catena"]?.object?["timeout"]?.integer
         config["catena"] = nil

@@ -45,7 +45,9 @@ extension ModuleDescriptor {
     /// Makes the struct that `catena_module_entry` returns; nil where the host speaks another ABI. It is never freed: it has to live as
     /// long as the module is loaded, and is made once.
     public func module(
-        for hostABI: UInt32, add: ModuleFunction, del: ModuleFunction?, check: ModuleFunction?, gc: ModuleFunction?, status: ModuleFunction?
+        for hostABI: UInt32, add: ModuleFunction, del: ModuleFunction?, check: ModuleFunction?, gc: ModuleFunction?,
+        status: ModuleFunction?,
+        repair: ModuleFunction? = nil
     ) -> UnsafePointer<catena_module>? {
         guard hostABI == UInt32(CATENA_ABI_MAJOR) else { return nil }
         var module = catena_module()
@@ -63,6 +65,7 @@ extension ModuleDescriptor {
         module.check = check
         module.gc = gc
         module.status = status
+        module.repair = repair
         let memory = UnsafeMutablePointer<catena_module>.allocate(capacity: 1)
         memory.initialize(to: module)
         return UnsafePointer(memory)

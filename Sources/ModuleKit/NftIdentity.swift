@@ -20,8 +20,8 @@ public enum NftIdentity {
     /// What the comments of a network begin with.
     public static func prefix(_ network: String) -> String { encode(network) + "/" }
 
-    /// The encoded text.
-    static func encode(_ text: String) -> String {
+    /// A text without anything that could be more than a part of a comment.
+    public static func encode(_ text: String) -> String {
         var result = ""
         for byte in text.utf8 {
             switch byte {

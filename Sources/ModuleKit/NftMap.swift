@@ -3,6 +3,9 @@ import CatenaABI
 import JSON
 import ModuleABI
 
+/// A change of one element, to queue.
+public typealias NftChange = ModuleABI.NftChange
+
 /// A map, or a set, of the table `catena` whose elements belong to attachments.
 public struct NftMap: Sendable {
     /// One element to add.
@@ -69,15 +72,20 @@ public struct NftMap: Sendable {
     /// An element with the attachment's comment, as a change to queue.
     public func adding(_ element: Element, comment: String) -> NftChange {
         NftChange(
-            action: UInt32(CATENA_NFT_ADD_ELEMENT), family: "inet", table: NftTable.name, set: name, key: element.keyBytes,
-            data: element.valueBytes, verdict: element.valueBytes == nil ? element.value : nil, comment: comment,
+            action: UInt32(CATENA_NFT_ADD_ELEMENT), family: family.rawValue, table: NftTable.name, set: name, key: element.keyBytes,
+            data: element.valueBytes, verdict: element.valueBytes == nil && !element.value.isEmpty ? element.value : nil, comment: comment,
             command: addCommand(element, comment: comment))
+    }
+
+    /// The same in place of what has its key now.
+    public func replacing(_ call: ModuleCall, _ element: Element, comment: String) throws(CNIError) -> [NftChange] {
+        try (present(call, element.keyBytes) == nil ? [] : [deleting(element)]) + [adding(element, comment: comment)]
     }
 
     /// The removal of an element, as a change to queue. It fails, and with it the transaction, where there is no such key.
     public func deleting(_ element: Element) -> NftChange {
         NftChange(
-            action: UInt32(CATENA_NFT_DELETE_ELEMENT), family: "inet", table: NftTable.name, set: name, key: element.keyBytes,
+            action: UInt32(CATENA_NFT_DELETE_ELEMENT), family: family.rawValue, table: NftTable.name, set: name, key: element.keyBytes,
             command: deleteCommand(key: element.key))
     }
 

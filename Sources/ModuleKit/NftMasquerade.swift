@@ -30,11 +30,8 @@ public enum NftMasquerade {
     private static func queue(_ call: ModuleCall, _ address: IPNetwork, _ comment: String) throws(CNIError) {
         let map = map(address.address.family)
         let element = element(address)
-        var changes: [NftChange] = []
         // IPAM gave the address to this attachment: what another one left behind for it is stale.
-        if try map.present(call, element.keyBytes) != nil { changes.append(map.deleting(element)) }
-        changes.append(map.adding(element, comment: comment))
-        try call.queueNft(changes, purpose: "masquerade \(address.address.text)")
+        try call.queueNft(try map.replacing(call, element, comment: comment), purpose: "masquerade \(address.address.text)")
     }
 
     /// Queues the removal of the attachment's elements for these addresses; of all its elements where none is given.

@@ -36,12 +36,15 @@ public enum ReferenceRules {
 
     /// Queues the removal of the attachment's published ports, as their `portmap` makes them.
     ///
-    /// - Parameter addresses: as above. Their nftables rules name no network: the address tells which are of this one.
-    public static func queueRemovePorts(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
+    /// - Parameters:
+    ///   - addresses: as above. Their nftables rules name no network: the address tells which are of this one.
+    ///   - iptables: whether those of their iptables backend count too.
+    public static func queueRemovePorts(_ call: ModuleCall, addresses: [IPNetwork], iptables: Bool) throws(CNIError) {
         let own = addresses.map { $0.address.text }
+        let parents = iptables ? [("CNI-DN-", "CNI-HOSTPORT-DNAT"), ("CNI-SN-", "CNI-HOSTPORT-SNAT")] : []
         var commands: [String] = []
         for family in families {
-            for (prefix, parent) in [("CNI-DN-", "CNI-HOSTPORT-DNAT"), ("CNI-SN-", "CNI-HOSTPORT-SNAT")] {
+            for (prefix, parent) in parents {
                 let chain = chainName(prefix, call)
                 guard try call.hasNftChain(family: family, table: "nat", chain: chain) else { continue }
                 commands += try rules(call, family, "nat", parent).filter { jumpTarget($0) == chain }.compactMap { deletion($0) }
@@ -78,6 +81,17 @@ public enum ReferenceRules {
         if commands.isEmpty { return }
         call.log(.info, "removing rules that the reference plugins made")
         try call.queueNft(commands.joined(separator: "\n"), purpose: "remove rules of the reference plugins")
+    }
+
+    /// Queues the removal of the rules that let the attachment's packets through, as their `firewall` makes them in iptables.
+    public static func queueRemoveForwarding(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
+        let own = addresses.map { $0.address.text }
+        var commands: [String] = []
+        for family in families where try call.hasNftChain(family: family, table: "filter", chain: "CNI-FORWARD") {
+            commands += try rules(call, family, "filter", "CNI-FORWARD")
+                .filter { mentions(.object($0), own) }.compactMap { deletion($0) }
+        }
+        try queue(call, commands)
     }
 
     // MARK: Rules
@@ -117,8 +131,12 @@ public enum ReferenceRules {
 
     // MARK: Names
 
-    /// The chain of a container in a network: 28 characters, of them as many of the hash as fit. It does not count the interface.
+    /// The reference's chain of a container in a network: 28 characters, of them as many of the hash as fit. It does not count the interface.
+    public static func chainName(_ prefix: String, network: String, containerID: String) -> String {
+        prefix + SHA512.text(of: network + containerID).prefix(28 - prefix.utf8.count)
+    }
+
     private static func chainName(_ prefix: String, _ call: ModuleCall) -> String {
-        prefix + SHA512.text(of: call.network + call.containerID).prefix(28 - prefix.utf8.count)
+        chainName(prefix, network: call.network, containerID: call.containerID)
     }
 }

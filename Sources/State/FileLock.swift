@@ -15,4 +15,7 @@ public struct FileLock: ~Copyable {
         }
         file = opened
     }
+
+    /// Lets go of the lock.
+    public consuming func release() {}
 }

@@ -28,6 +28,7 @@ struct Catenactl: ParsableCommand {
             """,
         version: "\(CatenaVersion.text)",
         subcommands: [
-            Add.self, Check.self, Del.self, GC.self, Status.self, List.self, IPAM.self, DHCP.self, Validate.self, Schema.self, Module.self,
+            Add.self, Check.self, Del.self, GC.self, Status.self, Repair.self, List.self, IPAM.self, DHCP.self,
+            Validate.self, Schema.self, Module.self,
         ])
 }

@@ -151,7 +151,7 @@ def test_validate_by_the_modules_schemas(tool, host):
         f"{bad}: error: line 4, column 5 (/plugins/0): \"hairpinMode\" and \"promiscMode\" can't be set so together",
         f"{bad}: error: line 4, column 50 (/plugins/0/mtu): expected an integer, found the string \"1500\"",
         f"{bad}: error: line 5, column 51 (/plugins/0/ipam/ranges/0/0): key \"subnet\" is missing",
-        f"{bad}: error: line 6, column 67 (/plugins/1/chain/0/backend): expected \"nftables\", found the string \"nftable\": "
+        f"{bad}: error: line 6, column 67 (/plugins/1/chain/0/backend): expected one of \"nftables\", \"iptables\", found the string \"nftable\": "
         "did you mean \"nftables\"?",
     ]
 

@@ -29,7 +29,7 @@ def test_there_is_one_of_each_kind():
     """The field's hello-world, with ports, dual stack, and the single-binary form of each."""
     names = {path.stem for path in FILES}
     assert names >= {"bridge", "bridge-portmap", "dual-stack", "catena-bridge", "catena-bridge-portmap", "catena-dual-stack"}
-    assert names >= {"bridge-macspoofchk", "bridge-vlan", "dhcp", "dummy", "host-device", "ipvlan", "macvlan", "ptp", "static", "tap", "vlan"}
+    assert names >= {"bridge-macspoofchk", "bridge-vlan", "dhcp", "dummy", "firewall", "host-device", "ipvlan", "macvlan", "ptp", "static", "tap", "vlan"}
     assert names >= {"bridge-limits", "catena-bridge-limits", "bridge-vrf", "bridge-sbr", "macvlan-sbr", "flannel", "catena-flannel"}
 
 

@@ -14,7 +14,8 @@ import Testing
     @Test func aMappingIsRead() throws {
         let mapping = try #require(try mappings(#"[{"hostPort":8080,"containerPort":80,"protocol":"UDP","hostIP":"192.0.2.1"}]"#).first)
         #expect(
-            mapping.transport == .udp && mapping.hostPort == 8080 && mapping.containerPort == 80 && mapping.text == "192.0.2.1:8080/udp")
+            mapping.transport == .udp && mapping.hostPorts == 8080...8080 && mapping.containerPorts == 80...80
+                && mapping.text == "192.0.2.1:8080/udp")
         #expect(mapping.serves(.v4) && !mapping.serves(.v6))
     }
 
@@ -41,6 +42,40 @@ import Testing
         #expect(try mappings(text).count == 3)
     }
 
+    @Test func rangesAreAsManyPorts() throws {
+        let mapping = try #require(try mappings(#"[{"hostPort":"8000-8002","containerPort":"9000-9002","hostIP":"192.0.2.1"}]"#).first)
+        #expect(mapping.text == "192.0.2.1:8000-8002/tcp" && mapping.singles.map { $0.text }.last == "192.0.2.1:8002/tcp")
+        #expect(mapping.singles.map { $0.containerPorts.lowerBound } == [9000, 9001, 9002])
+    }
+
+    @Test(arguments: [
+        #"[{"hostPort":"80-81","containerPort":80}]"#, #"[{"hostPort":"81-80","containerPort":"81-80"}]"#,
+        #"[{"hostPort":"80-","containerPort":80}]"#, #"[{"hostPort":"65535-65536","containerPort":"1-2"}]"#,
+        #"[{"hostPort":"80-90","containerPort":"80-90"},{"hostPort":90,"containerPort":1}]"#,
+    ])
+    func rangesThatCannotBe(text: String) { #expect(throws: CNIError.self) { try mappings(text) } }
+
+    @Test(arguments: [
+        ("ip saddr 10.0.0.0/8", true), ("ip6 saddr { fd00::/8, fd01::1 } ct state new", true), ("iifname != eth0*", true),
+        ("ip saddr 10.0.0.1; flush ruleset", false), ("}", false), ("{", false), ("a\nb", false), ("meta mark set 1", false),
+        ("iifname \"x\"", false), ("", false), (" ", false),
+    ])
+    func conditionsOnlyMatch(text: String, isFine: Bool) { #expect((PortmapConditions.fault(text) == nil) == isFine) }
+
+    @Test(arguments: [
+        #"-A X -s 10.1.0.0/24 -p tcp -m comment --comment "dnat name: \"net\" id: \"a\"" -j Y"#, "-A FORWARD -j CNI-FORWARD",
+        #"-A X -m comment --comment "a \\ b" -j RETURN"#,
+    ])
+    func rulesOfIptables(line: String) throws {
+        let rule = try #require(IptablesRule(line: line))
+        #expect(IptablesRule(rule.chain, rule.words).line == line && rule.deletion.hasPrefix("-D \(rule.chain) "))
+    }
+
+    @Test func linesOfIptablesErrors() {
+        #expect(Iptables.lineNumber("iptables-restore v1.8.9 (nf_tables): line 4: RULE_APPEND failed") == 4)
+        #expect(Iptables.lineNumber("iptables-restore: line 12 failed") == 12 && Iptables.lineNumber("unknown option") == nil)
+    }
+
     @Test func elementsOfMappings() throws {
         let target = try #require(IPAddress("10.1.0.2"))
         let list = try mappings(
@@ -56,8 +91,9 @@ import Testing
 
     @Test(
         arguments: [
-            (#"{"backend":"iptables"}"#, 2), (#"{"backend":"x"}"#, 7), (#"{"conditionsV4":["-s","10.0.0.0/8"]}"#, 2),
-            (#"{"externalSetMarkChain":"X"}"#, 2),
+            (#"{"backend":"iptables"}"#, nil), (#"{"backend":"x"}"#, 7), (#"{"conditionsV4":["-s","10.0.0.0/8"]}"#, nil),
+            (#"{"externalSetMarkChain":"X"}"#, nil), (#"{"backend":"nftables","externalSetMarkChain":"X"}"#, 7),
+            (#"{"backend":"nftables","conditionsV6":["-s","fd00::/8"]}"#, 7), (#"{"conditionsV4":["ip saddr 10.0.0.0/8 drop"]}"#, 7),
             (#"{"markMasqBit":32}"#, 7), (#"{"snat":"yes"}"#, 6), (#"{"backend":"nftables","conditionsV4":[],"markMasqBit":13}"#, nil),
         ] as [(String, UInt32?)])
     func configurations(text: String, code: UInt32?) throws {

@@ -2,8 +2,6 @@ import CLinux
 import Linux
 import Testing
 
-@testable import ChainEngine
-
 @Suite struct SubprocessTests {
     private func script(_ text: String, input: String = "", limit: Int = 10_000) throws -> Subprocess.Outcome {
         var template = Array("/tmp/catena-script-XXXXXX".utf8CString)

@@ -15,6 +15,7 @@ INCLUDE = STAGE / "include"
 
 from .cni import CNIFailure, ExecResult, Runtime, add_at_once, run_plugin  # noqa: E402
 from .configs import bridge, conflist, host_local, portmap  # noqa: E402
+from .firewalls import firewalld, iptables_drop  # noqa: E402
 from .host import (  # noqa: E402
     Container, Host, Snapshot, assert_check_finds, assert_del_leaves_nothing, assert_detached, assert_failure_leaves_nothing)
 from .lab import LOG, Lab  # noqa: E402

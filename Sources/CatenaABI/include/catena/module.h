@@ -76,6 +76,7 @@ extern "C" {
 #define CATENA_CHECK 3u
 #define CATENA_GC 4u
 #define CATENA_STATUS 5u
+#define CATENA_REPAIR 6u /* no verb of CNI: see catena_module.repair */
 
 /* ---- Kinds of modules ---- */
 
@@ -394,6 +395,11 @@ typedef struct catena_module {
     int32_t (*gc)(const catena_call *call);
     /* CNI STATUS: would add work? Not called before CNI 1.1.0. */
     int32_t (*status)(const catena_call *call);
+
+    /* Not in the first release. Not a verb of CNI: makes anew what this module's add had put where others may take it away, nftables
+     * above all, and only that; links, addresses and reservations are not touched. `prev_result` is the result of the whole chain's ADD,
+     * never NULL. What is there as it should be stays; called as often as someone likes. */
+    int32_t (*repair)(const catena_call *call);
 } catena_module;
 
 /* The one symbol that a module exports. Called by the host once after it opened the module, with its own CATENA_ABI_MAJOR. Returns the

@@ -1,26 +1,29 @@
 import CLinux
-import CNI
-import Linux
 
 /// Runs an executable to its end, with text on standard input and the output captured.
-struct Subprocess {
+public enum Subprocess {
     /// How it ended and what it wrote.
-    struct Outcome {
-        let end: ProcessEnd
-        let output: [UInt8]
-        let errors: [UInt8]
+    public struct Outcome: Sendable {
+        /// How it ended.
+        public let end: ProcessEnd
+        /// What it wrote to standard output.
+        public let output: [UInt8]
+        /// What it wrote to standard error.
+        public let errors: [UInt8]
 
         /// The exit status; nil where a signal ended it.
-        var status: Int32? { if case .exited(let status) = end { status } else { nil } }
+        public var status: Int32? { if case .exited(let status) = end { status } else { nil } }
         /// The signal that ended it; 0 for none.
-        var signal: Int32 { if case .signal(let signal) = end { signal } else { 0 } }
+        public var signal: Int32 { if case .signal(let signal) = end { signal } else { 0 } }
     }
 
     /// Why there is no outcome.
-    enum Failure: Error {
+    public enum Failure: Error {
+        /// It could not be started.
         case start(Errno)
         /// It was killed; what it had written to standard error.
         case timeout([UInt8])
+        /// It wrote more than anything that is asked for here.
         case outputTooLong
     }
 
@@ -28,19 +31,22 @@ struct Subprocess {
     private static let outputLimit = 16 << 20
 
     /// - Parameters:
-    ///   - path: the file; also its argv[0], since some plugins dispatch on it.
+    ///   - path: the file; also its argv[0], since some programs dispatch on it.
+    ///   - arguments: those after argv[0].
     ///   - environment: all variables, `NAME=value`.
     ///   - timeoutMilliseconds: after that it is killed.
-    static func run(_ path: String, environment: [String], input: String, timeoutMilliseconds: Int) throws(Failure) -> Outcome {
+    public static func run(
+        _ path: String, _ arguments: [String] = [], environment: [String], input: String, timeoutMilliseconds: Int
+    ) throws(Failure) -> Outcome {
         var errors: [UInt8] = []
         do throws(Errno) {
             // Standard input is a file in memory: no writing to a pipe that nobody reads, no SIGPIPE.
-            let stdin = try FileDescriptor.inMemory("cni-stdin")
+            let stdin = try FileDescriptor.inMemory("stdin")
             try stdin.writeAll(input)
             lseek(stdin.rawValue, 0, SEEK_SET)
             let stdout = try Pipe()
             let stderr = try Pipe()
-            let pid = try spawn(path, environment, stdin.rawValue, stdout.writeEnd, stderr.writeEnd)
+            let pid = try spawn([path] + arguments, environment, stdin.rawValue, stdout.writeEnd, stderr.writeEnd)
             stdout.closeWriteEnd()
             stderr.closeWriteEnd()
             defer { errors = stderr.bytes }
@@ -51,7 +57,7 @@ struct Subprocess {
     }
 
     private static func spawn(
-        _ path: String, _ environment: [String], _ input: Int32, _ output: Int32, _ errors: Int32
+        _ command: [String], _ environment: [String], _ input: Int32, _ output: Int32, _ errors: Int32
     ) throws(Errno) -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -64,12 +70,12 @@ struct Subprocess {
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
-        let arguments = CStringArray([path])
+        let arguments = CStringArray(command)
         let variables = CStringArray(environment)
         var pid: pid_t = 0
         var wait = 10
         while true {
-            let error = Errno(rawValue: posix_spawn(&pid, path, &actions, &attributes, arguments.pointer, variables.pointer))
+            let error = Errno(rawValue: posix_spawn(&pid, command[0], &actions, &attributes, arguments.pointer, variables.pointer))
             if error.rawValue == 0 { break }
             // Someone is still writing the file, as while a plugin is upgraded. Nothing tells when that has ended: 0.6 s of patience.
             guard error == .textBusy, wait <= 320 else { throw error }

@@ -1,0 +1,201 @@
+import ModuleKit
+
+/// Ports by nftables: an element of a map for each, and one of the hairpin map for the container.
+struct NftPorts {
+    private let call: ModuleCall
+    private let config: PortmapConfig
+    /// The comment of the attachment's elements.
+    private let comment: String
+
+    init(_ call: ModuleCall, _ config: PortmapConfig) {
+        self.call = call
+        self.config = config
+        comment = NftPorts.comment(call)
+    }
+
+    private static func comment(_ call: ModuleCall) -> String { NftIdentity.comment(network: call.network, call.attachment) }
+
+    private static func has(_ call: ModuleCall, _ chain: String) throws(CNIError) -> Bool {
+        try call.hasNftChain(family: "inet", table: NftTable.name, chain: chain)
+    }
+
+    // MARK: ADD
+
+    /// Queues the elements of these ports, and what is shared where it is missing.
+    func add(_ mappings: [PortMapping], _ result: CNIResult) throws(CNIError) {
+        if try !NftPorts.has(call, PortmapRules.baseChain) { try call.queueNft(PortmapRules.skeleton, purpose: "set up published ports") }
+        for family in [IPAddress.Family.v4, .v6] {
+            let wanted = mappings.filter { $0.serves(family) }.flatMap { $0.singles }
+            guard let target = result.containerAddress(family, on: call.interfaceName), !wanted.isEmpty else { continue }
+            if config.conditions(family).isEmpty {
+                for mapping in wanted { try publish(mapping, PortmapRules.element(mapping, to: target.address), to: target.address) }
+            } else {
+                try publishConditionally(wanted, to: target.address)
+            }
+            try registerTarget(target)
+        }
+    }
+
+    private func publishConditionally(_ mappings: [PortMapping], to target: IPAddress) throws(CNIError) {
+        if try !NftPorts.has(call, PortmapConditions.chain) {
+            try call.queueNft(PortmapConditions.skeleton, purpose: "set up published ports with conditions")
+        }
+        let rules = PortmapConditions.chainRules(mappings, to: target, config.conditions(target.family), comment: comment)
+        try call.queueNft(rules, purpose: "publish with conditionsV\(target.family.rawValue)")
+        for mapping in mappings { try publish(mapping, PortmapConditions.element(mapping, to: target, comment: comment), to: nil) }
+    }
+
+    /// Queues the element of one port. A port that another attachment has is an error that names it, or is waited for.
+    ///
+    /// - Parameter waiting: where the port shall lead to when it is free; nil for a port that can't be waited for.
+    private func publish(
+        _ mapping: PortMapping, _ place: (map: NftMap, element: NftMap.Element), to waiting: IPAddress?
+    ) throws(CNIError) {
+        var changes: [NftChange] = []
+        if let present = try place.map.present(call, place.element.keyBytes) {
+            if present.comment != comment {
+                guard config.allowPortConflicts, let waiting else { throw NftPorts.taken(mapping, present.comment, place.map) }
+                call.log(.warning, "portmap: host port \(mapping.text) is in use by \(present.comment ?? "no one"): waiting for it")
+                return try PortQueue.queueAdd(call, mapping, to: waiting, comment: comment)
+            }
+            changes.append(place.map.deleting(place.element))
+        }
+        changes.append(place.map.adding(place.element, comment: comment))
+        try call.queueNft(changes, purpose: "publish host port \(mapping.text)")
+    }
+
+    private static func taken(_ mapping: PortMapping, _ owner: String?, _ map: NftMap) -> CNIError {
+        CNIError(
+            "publish host port \(mapping.text): it is in use by \(owner ?? "an element without an owner")",
+            details: "choose another host port, or remove the other attachment; nft list map inet catena \(map.name) shows all")
+    }
+
+    /// Queues the container's element in the hairpin map: what happens to clients whose answers would not come back through the host. Every
+    /// container with published ports has one, so that DEL can tell at once whether there are any.
+    private func registerTarget(_ target: IPNetwork) throws(CNIError) {
+        let verdict = PortmapRules.verdict(target, config)
+        if verdict == PortmapRules.hairpinVerdict(target), try !NftPorts.has(call, PortmapRules.hairpinChain(target)) {
+            try call.queueNft(PortmapRules.hairpinRules(target), purpose: "set up hairpin of \(target.network.text)")
+        }
+        let map = PortmapRules.hairpin(target.address.family)
+        let element = PortmapRules.hairpinElement(target, verdict: verdict)
+        // The address is this attachment's now: what another one left behind for it is stale.
+        try call.queueNft(try map.replacing(call, element, comment: comment), purpose: "hairpin of \(target.address.text)")
+    }
+
+    // MARK: DEL
+
+    /// Queues the removal of the attachment's elements. Where the runtime does not say which ports they were, or the addresses are not
+    /// known, they are found by their comments.
+    static func queueRemove(_ call: ModuleCall, _ mappings: [PortMapping]?, _ targets: [IPNetwork]?) throws(CNIError) {
+        guard try has(call, PortmapRules.baseChain) else { return }
+        let comment = comment(call)
+        var removed: [(map: NftMap, key: String)] = []
+        var commands: [String] = []
+        if let targets, let mappings {
+            let found = try known(call, mappings, targets)
+            removed = found.map { ($0.map, $0.element.key) }
+            try call.queueNft(found.map { $0.map.deleting($0.element) }, purpose: "remove published ports")
+        } else if try targets.map({ (targets) throws(CNIError) in try hasPorts(call, targets) }) ?? true {
+            for map in try allMaps(call) { removed += try map.keys(call) { $0 == comment }.map { (map, $0) } }
+            commands = removed.map { $0.map.deleteCommand(key: $0.key) }
+        }
+        if try has(call, PortmapConditions.chain) { commands += try PortmapConditions.chainRemoval(call, of: comment) }
+        commands += try PortQueue.removal(call, freed: removed) { $0 == comment }
+        if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove published ports") }
+    }
+
+    private static func allMaps(_ call: ModuleCall) throws(CNIError) -> [NftMap] {
+        try PortmapRules.maps + (has(call, PortmapConditions.chain) ? PortmapConditions.maps : [])
+    }
+
+    /// Whether the attachment has published ports: its addresses are in the hairpin maps.
+    private static func hasPorts(_ call: ModuleCall, _ targets: [IPNetwork]) throws(CNIError) -> Bool {
+        let comment = comment(call)
+        for target in targets where try PortmapRules.hairpin(target.address.family).present(call, target.address.bytes)?.comment == comment
+        {
+            return true
+        }
+        return false
+    }
+
+    /// Those elements of the mappings that are the attachment's.
+    private static func known(
+        _ call: ModuleCall, _ mappings: [PortMapping], _ targets: [IPNetwork]
+    ) throws(CNIError) -> [(map: NftMap, element: NftMap.Element)] {
+        let comment = comment(call)
+        let hasConditions = try has(call, PortmapConditions.chain)
+        var candidates: [(map: NftMap, element: NftMap.Element)] = []
+        for family in [IPAddress.Family.v4, .v6] {
+            guard let target = targets.first(where: { $0.address.family == family }) else { continue }
+            let singles = mappings.filter { $0.serves(family) }.flatMap { $0.singles }
+            candidates += singles.map { PortmapRules.element($0, to: target.address) }
+            if hasConditions { candidates += singles.map { PortmapConditions.element($0, to: target.address, comment: comment) } }
+            candidates.append((PortmapRules.hairpin(family), PortmapRules.hairpinElement(target, verdict: "")))
+        }
+        var found: [(map: NftMap, element: NftMap.Element)] = []
+        for (map, element) in candidates where try map.present(call, element.keyBytes)?.comment == comment {
+            found.append((map, element))
+        }
+        return found
+    }
+
+    // MARK: CHECK, GC
+
+    /// The differences between these ports and what is there.
+    func check(_ mappings: [PortMapping], _ result: CNIResult) throws(CNIError) -> [String] {
+        var lines: [String] = []
+        for chain in PortmapRules.chains where try !NftPorts.has(call, chain) {
+            lines.append("nftables: expected chain \(chain) in table inet catena, found none")
+        }
+        for family in [IPAddress.Family.v4, .v6] {
+            guard let target = result.containerAddress(family, on: call.interfaceName)?.address else { continue }
+            let wanted = mappings.filter { $0.serves(family) }.flatMap { $0.singles }
+            let isConditional = !config.conditions(family).isEmpty
+            if isConditional && !wanted.isEmpty { lines += try missingChains(family) }
+            for mapping in wanted {
+                let place =
+                    isConditional
+                    ? PortmapConditions.element(mapping, to: target, comment: comment) : PortmapRules.element(mapping, to: target)
+                lines += try difference(mapping, place, target)
+            }
+        }
+        return lines
+    }
+
+    private func missingChains(_ family: IPAddress.Family) throws(CNIError) -> [String] {
+        var lines: [String] = []
+        for chain in [PortmapConditions.chain, PortmapConditions.chain(of: comment, family)] where try !NftPorts.has(call, chain) {
+            lines.append("nftables: expected chain \(chain) in table inet catena, found none")
+        }
+        return lines
+    }
+
+    private func difference(
+        _ mapping: PortMapping, _ place: (map: NftMap, element: NftMap.Element), _ target: IPAddress
+    ) throws(CNIError) -> [String] {
+        let (map, element) = place
+        let expected = "host port \(mapping.text): expected to lead to \(element.value)"
+        guard let present = try map.present(call, element.keyBytes) else { return ["\(expected), found no element in map \(map.name)"] }
+        if present.comment != comment {
+            if config.allowPortConflicts, try PortQueue.isWaiting(call, mapping, for: target, comment: comment) { return [] }
+            return ["\(expected), found an element of \(present.comment ?? "no one")"]
+        }
+        if present.data != element.valueBytes { return ["\(expected), found another target"] }
+        return []
+    }
+
+    /// Queues the removal of what attachments of the call's network have published that are not in use.
+    static func collect(_ call: ModuleCall) throws(CNIError) {
+        guard try has(call, PortmapRules.baseChain) else { return }
+        let prefix = NftIdentity.prefix(call.network)
+        let valid = Set(call.validAttachments.map { NftIdentity.comment(network: call.network, $0) })
+        func isUnused(_ comment: String) -> Bool { comment.hasPrefix(prefix) && !valid.contains(comment) }
+        var removed: [(map: NftMap, key: String)] = []
+        for map in try allMaps(call) { removed += try map.keys(call, where: isUnused).map { (map, $0) } }
+        var commands = removed.map { $0.map.deleteCommand(key: $0.key) }
+        if try has(call, PortmapConditions.chain) { commands += try PortmapConditions.chainRemoval(call, where: isUnused) }
+        commands += try PortQueue.removal(call, freed: removed, where: isUnused)
+        if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove published ports that are not in use") }
+    }
+}

@@ -1,0 +1,38 @@
+import CLinux
+import Linux
+
+/// How much of nftables refers to a chain: the kernel counts its rules, and the jumps and map elements that lead to it.
+///
+/// The kernel is so the reference count of what attachments share: a chain whose use is its rules alone is the last one's to delete.
+public enum NftChainUse {
+    /// The number of the chain's own rules and of what leads to it; nil where there is no such chain. It costs one message, whatever else
+    /// there is.
+    ///
+    /// - Parameter family: "inet", "ip", "ip6".
+    public static func count(family: String, table: String, chain: String) throws(NetlinkError) -> Int? {
+        let socket = try NetlinkSocket.open(protocol: NETLINK_NETFILTER)
+        var message = NetlinkMessage(type: UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(NFT_MSG_GETCHAIN.rawValue))
+        message.append(number(of: family))
+        message.append(UInt8(NFNETLINK_V0))
+        message.append(UInt16(0))
+        message.attribute(Int32(NFTA_CHAIN_TABLE.rawValue), table)
+        message.attribute(Int32(NFTA_CHAIN_NAME.rawValue), chain)
+        do throws(NetlinkError) {
+            let reply = try socket.request(message, "look up chain \(family) \(table) \(chain)").first
+            let use = reply?.attributes(after: 4).number(Int32(NFTA_CHAIN_USE.rawValue), as: UInt32.self)
+            return use.map { Int(UInt32(bigEndian: $0)) }
+        } catch {
+            if error.errno == .noEntry { return nil }
+            throw error
+        }
+    }
+
+    /// The families of nf_tables, which are not those of sockets: NFPROTO_… of <linux/netfilter.h>.
+    private static func number(of family: String) -> UInt8 {
+        switch family {
+        case "ip": 2
+        case "ip6": 10
+        default: 1
+        }
+    }
+}
