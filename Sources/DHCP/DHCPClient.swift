@@ -127,7 +127,7 @@ public struct DHCPClient: Sendable {
             if state == .selecting { note(offer == nil ? "no server answers" : "the server does not confirm its offer") }
             return discover(at: now)
         case .requesting:
-            if now - requested >= settings.confirmationLimit {
+            if now - requested >= settings.confirmationLimit || isOver(at: now) {
                 note("the server does not confirm its offer")
                 attempt = 0
                 return discover(at: now)
@@ -142,7 +142,7 @@ public struct DHCPClient: Sendable {
 
     /// Sends DISCOVER, unless the time for it is over.
     private mutating func discover(at now: Int) -> [Action] {
-        if givesUp && now - began >= settings.searchLimit {
+        if isOver(at: now) {
             state = .stopped
             deadline = nil
             return [.failed("no more tries" + (lastProblem.map { ": \($0)" } ?? ""))]
@@ -166,8 +166,11 @@ public struct DHCPClient: Sendable {
         let spread = min(1000, pause / 2)
         attempt += 1
         deadline = now + pause - spread + random.upTo(2 * spread)
-        if givesUp { deadline = min(deadline ?? 0, began + settings.searchLimit) }
+        if givesUp { deadline = max(now, min(deadline ?? now, began + settings.searchLimit)) }
     }
+
+    /// Whether the search has taken as long as it may.
+    private func isOver(at now: Int) -> Bool { givesUp && now - began >= settings.searchLimit }
 
     /// Begins anew after a while.
     private mutating func pause(_ milliseconds: Int?, _ problem: String, at now: Int) {

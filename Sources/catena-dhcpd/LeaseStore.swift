@@ -37,12 +37,15 @@ final class LeaseStore {
         var old = 0
         for name in (try? File.list(location.leases)) ?? [] {
             let path = "\(location.leases)/\(name)"
+            guard let key = LeaseDirectory.key(name) else {
+                // The rest of a write that was cut short.
+                unlink(path)
+                continue
+            }
             do throws(CNIError) {
                 let (file, boot) = try read(path)
-                if file.request.key.fileName != name {
-                    // The rest of a write that was cut short.
-                    unlink(path)
-                } else if boot != self.boot {
+                if file.request.key != key { throw CNIError(.decodingFailure, "it is the lease of \(file.request.key.text)") }
+                if boot != self.boot {
                     old += 1
                     unlink(path)
                 } else {
@@ -67,7 +70,7 @@ final class LeaseStore {
     /// and waiting for the disk would hold up all others.
     func write(_ file: LeaseFile, isNew: Bool) throws(CNIError) {
         let path = "\(location.leases)/\(file.request.key.fileName)"
-        let temporary = "\(path).tmp"
+        let temporary = "\(path):tmp"  // no lease has such a name
         do throws(Errno) {
             let opened = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
             try opened.writeAll(JSON.object(file.json(boot: boot)).text())

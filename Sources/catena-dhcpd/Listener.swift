@@ -44,7 +44,7 @@ final class Listener {
     private static func listen(_ path: String) throws(CNIError) -> Int32 {
         if let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash != path.startIndex {
             do throws(Errno) {
-                try File.makeDirectories(String(path[..<slash]), mode: 0o700)
+                try File.makeDirectories(String(path[..<slash]), mode: 0o755)
             } catch { throw CNIError(.ioFailure, "make the directory of \(path): \(error.text)") }
         }
         var descriptor = clinux_unix_listen(path, 0o660)

@@ -414,7 +414,7 @@ def test_killed_at_any_moment(host, lan, a):
             if answer and "result" in answer:
                 held[name] = answer["result"]["ips"][0]["address"]
         known = {json.loads(text)["request"]["containerID"]: json.loads(text)["lease"]["address"]
-                 for name, (_, text) in host.files(f"{STATE}/leases").items() if not name.endswith(".tmp")}
+                 for name, (_, text) in host.files(f"{STATE}/leases").items() if not name.endswith(":tmp")}
         # One that was written, and not yet answered, is the runtime's to give back by DEL.
         assert held.items() <= known.items()
         held = known

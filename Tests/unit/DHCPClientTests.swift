@@ -73,6 +73,15 @@ import Testing
         #expect(requests >= 3 && client.state == .selecting && client.lastProblem == "the server does not confirm its offer")
     }
 
+    @Test func givesUpAlsoWhileAServerDoesNotConfirm() {
+        var client = DHCPClient(Sample.settings(), seed: 1)
+        var discover = client.start(at: 0).message
+        while let deadline = client.deadline, deadline < 208_000 { discover = client.timeOut(at: deadline).message }
+        #expect(client.receive(Sample.reply(.offer, to: discover), from: Sample.serverMAC, at: 207_990).message.kind == .request)
+        #expect(client.deadline == 208_000)
+        #expect(client.timeOut(at: 208_020) == [.failed("no more tries: the server does not confirm its offer")] && client.deadline == nil)
+    }
+
     @Test func searchesAnewAfterNAK() {
         var client = DHCPClient(Sample.settings(), seed: 1)
         let discover = client.start(at: 0).message
