@@ -138,7 +138,7 @@ struct NftIngress {
             lines.append("nftables: expected chain \(chain) in table inet catena, found none")
         }
         let name = Array(ingress.bridge.utf8) + [UInt8](repeating: 0, count: max(0, 16 - ingress.bridge.utf8.count))
-        if try call.nftElement(set: NftIngress.bridges, key: name) == nil {
+        if try call.nftElement(.inet, set: NftIngress.bridges, key: name) == nil {
             lines.append("nftables set \(NftIngress.bridges): expected \(ingress.bridge) in it, found none")
         }
         return try lines + NftForwarding.missing(call, addresses.map { (NftIngress.map($0.address.family), $0.address) })
