@@ -39,7 +39,9 @@ struct Ingress {
     /// Isolates the attachment's ports of the bridge from other isolated ones. The kernel keeps that with the port: it ends with it.
     func isolatePorts(_ call: ModuleCall) throws(CNIError) {
         let socket = try call.hostNetlink()
-        for port in try bridgePorts(call) { try attempt(try socket.setBridgePort(index: port.index, name: port.name, BridgePortChange(isolated: true))) }
+        for port in try bridgePorts(call) {
+            try attempt(try socket.setBridgePort(index: port.index, name: port.name, BridgePortChange(isolated: true)))
+        }
     }
 
     /// The ports that are not isolated, and should be.

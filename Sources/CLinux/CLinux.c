@@ -20,7 +20,7 @@ __attribute__((visibility("hidden"))) void arc4random_buf(void *buffer, size_t l
     }
 }
 
-// The two functions of libm that Swift's standard library calls, to convert a Double to an integer and to size a hash table: with these, the
+// The functions of libm that Swift's standard library calls, to convert a Double to an integer and to size a hash table: with these, the
 // library need not be loaded. From 2^52 on a double has no fraction; NaN compares false.
 __attribute__((visibility("hidden"))) double trunc(double value) {
     if (!(__builtin_fabs(value) < 4503599627370496.0)) return value;
@@ -30,4 +30,9 @@ __attribute__((visibility("hidden"))) double trunc(double value) {
 __attribute__((visibility("hidden"))) double ceil(double value) {
     double whole = trunc(value);
     return whole < value ? whole + 1 : whole;
+}
+
+__attribute__((visibility("hidden"))) double floor(double value) {
+    double whole = trunc(value);
+    return whole > value ? whole - 1 : whole;
 }
