@@ -137,7 +137,8 @@ if Context.environment["CATENA_FUZZ"] == "1" {
     products.append(.executable(name: "fuzz", targets: ["fuzz"]))
     targets.append(
         .executableTarget(
-            name: "fuzz", dependencies: ["ModuleKit", "CLinux", "HostLocalModule"], path: "Tests/fuzz", exclude: ["corpus", "run"],
+            name: "fuzz", dependencies: ["CLinux", "CNI", "DHCP", "DHCPSocket", "HostLocalModule", "JSON", "ModuleKit"], path: "Tests/fuzz",
+            exclude: ["corpus", "run"],
             swiftSettings: ordinary + [.unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]))
 }

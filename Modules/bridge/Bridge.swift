@@ -27,8 +27,6 @@ enum Bridge {
             try SpoofCheck.queueRemove(call, try spoofCheck(call, config))
             try ReferenceRules.queueRemoveSpoofCheck(call)
         }
-        // Also what later plugins of the chain have queued: they are undone before this one.
-        try call.commitNft()
         try IPAMDelegate.release(config.ipam, call) { () throws(CNIError) in try deleteLinks(call, config) }
     }
 

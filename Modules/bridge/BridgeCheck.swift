@@ -116,7 +116,7 @@ struct BridgeCheck {
         if let mac = expectedMAC(link.name), mac != link.mac?.text {
             differences.add("\(link.name): expected MAC \(mac), found \(link.mac?.text ?? "none")")
         }
-        if link.isVLANDevice(of: bridge) {
+        if link.isVLANDevice(vlan, of: bridge) {
             differences.add(try gatewayVLAN(bridge, vlan))
         } else if let port = try BridgeGateway.port(of: link, in: bridge, socket) {
             differences.add(try gatewayVLAN(port, vlan))

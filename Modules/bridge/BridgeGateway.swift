@@ -85,13 +85,13 @@ struct BridgeGateway {
     /// is on Kubernetes nodes, packets to such a port go through the IP hooks of netfilter while they are bridged and again when they are
     /// routed, and masquerading, decided the first time, drops them. One that the reference has made is used.
     private func prepare(_ link: LinkInfo, _ vlan: UInt16) throws(CNIError) -> LinkInfo {
-        if link.isVLANDevice(of: bridge) {
+        if link.isVLANDevice(vlan, of: bridge) {
             try attempt(try host.joinVLAN(vlan, bridge: bridge.index, name: bridge.name))
         } else if let port = try BridgeGateway.port(of: link, in: bridge, host) {
             try attempt(try host.setBridgePort(index: port.index, name: port.name, BridgePortChange(vlans: [BridgeVLAN(native: vlan)])))
         } else {
             throw CNIError(
-                "gateway of VLAN \(vlan): link \(link.name) exists and does not lead into bridge \(bridge.name)",
+                "gateway of VLAN \(vlan): link \(link.name) exists and does not lead into VLAN \(vlan) of bridge \(bridge.name)",
                 details: "delete the link, or use another bridge")
         }
         try followMTU(link)
@@ -127,8 +127,8 @@ struct BridgeGateway {
 }
 
 extension LinkInfo {
-    /// Whether it is a VLAN device on top of this bridge.
-    func isVLANDevice(of bridge: LinkInfo) -> Bool { kind == "vlan" && link == bridge.index }
+    /// Whether it is the device of this VLAN on top of this bridge.
+    func isVLANDevice(_ id: UInt16, of bridge: LinkInfo) -> Bool { kind == "vlan" && link == bridge.index && vlan?.id == id }
 }
 
 extension CNIResult {

@@ -31,8 +31,9 @@ enum Dummy {
     /// DEL: deletes the link and releases its addresses. A namespace or link that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
         let config = try DummyConfig(call.config)
-        try call.deleteContainerInterface(kind: kind, named: "dummy")
-        try config.ipam?.del(call)
+        try IPAMDelegate.release(config.ipam, call) { () throws(CNIError) in
+            try call.deleteContainerInterface(kind: kind, named: "dummy")
+        }
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.

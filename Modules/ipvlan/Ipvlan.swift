@@ -24,9 +24,9 @@ enum Ipvlan {
 
     /// DEL: deletes the link, then releases its addresses. A namespace or link that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
-        let ipam = try IPAMDelegate(call.config)
-        try call.deleteContainerInterface(kind: kind, named: kind)
-        try ipam?.del(call)
+        try IPAMDelegate.release(try IPAMDelegate(call.config), call) { () throws(CNIError) in
+            try call.deleteContainerInterface(kind: kind, named: kind)
+        }
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.

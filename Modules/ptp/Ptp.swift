@@ -23,10 +23,7 @@ enum Ptp {
             try NftMasquerade.queueRemove(call, addresses: addresses)
             try ReferenceRules.queueRemoveMasquerade(call, addresses: addresses)
         }
-        // Also what later plugins of the chain have queued: they are undone before this one.
-        try call.commitNft()
-        try VethPair.delete(call)
-        try ipam?.del(call)
+        try IPAMDelegate.release(ipam, call) { () throws(CNIError) in try VethPair.delete(call) }
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.

@@ -16,9 +16,9 @@ enum Tap {
 
     /// DEL: deletes the device, then releases its addresses. A namespace or device that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
-        let ipam = try IPAMDelegate(call.config)
-        try call.deleteContainerInterface(kind: kind, named: "tap device")
-        try ipam?.del(call)
+        try IPAMDelegate.release(try IPAMDelegate(call.config), call) { () throws(CNIError) in
+            try call.deleteContainerInterface(kind: kind, named: "tap device")
+        }
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.

@@ -21,9 +21,9 @@ enum Vlan {
 
     /// DEL: deletes the link, then releases its addresses. A namespace, link or master that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
-        let ipam = try IPAMDelegate(call.config)
-        try call.deleteContainerInterface(kind: kind, named: "VLAN link")
-        try ipam?.del(call)
+        try IPAMDelegate.release(try IPAMDelegate(call.config), call) { () throws(CNIError) in
+            try call.deleteContainerInterface(kind: kind, named: "VLAN link")
+        }
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.

@@ -24,9 +24,11 @@ public struct IPAMDelegate {
     /// Runs its DEL.
     public func del(_ call: ModuleCall) throws(CNIError) { try call.delegate(type, .del) }
 
-    /// Removes an interface by `body`, and releases its addresses: after it, so that nobody gets them before; but before it where that takes
+    /// Commits what is queued of nftables, also by later plugins, which are undone before: no rule shall name an address that is free again.
+    /// Then removes an interface by `body`, and releases its addresses: after it, so that nobody gets them before; but before it where that takes
     /// the interface: dhcp gives its lease back over it.
     public static func release(_ ipam: IPAMDelegate?, _ call: ModuleCall, removing body: () throws(CNIError) -> Void) throws(CNIError) {
+        try call.commitNft()
         if let ipam, ipam.type == "dhcp" {
             try ipam.del(call)
             return try body()

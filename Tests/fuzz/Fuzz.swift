@@ -3,6 +3,10 @@ import ModuleKit
 
 /// The targets. A further one is a file with its function, and a line here.
 private let targets: [(name: String, run: @Sendable ([UInt8]) -> Void)] = [
+    ("dhcp-client", fuzzDHCPClient),
+    ("dhcp-message", fuzzDHCPMessage),
+    ("dhcp-packet", fuzzDHCPPacket),
+    ("dhcp-socket", fuzzDHCPSocket),
     ("host-local-index", fuzzHostLocalIndex),
     ("host-local-reservation", fuzzHostLocalReservation),
     ("host-local-resolver", fuzzHostLocalResolver),

@@ -403,7 +403,7 @@ def test_a_gateways_name_that_is_taken(runtime, host, a, made):
     host.run(["ip", "link", "set", "cni0", "up"])
     host.run(f"ip link add cni0.100 {made}".split())
     before = host.snapshot()
-    with pytest.raises(CNIFailure, match="cni0.100 exists and does not lead into bridge cni0"):
+    with pytest.raises(CNIFailure, match="cni0.100 exists and does not lead into VLAN 100 of bridge cni0"):
         runtime.add(dual(100), a)
     assert host.snapshot().without(files=FILES) == before.without(files=FILES) and host.reservations() == []
 

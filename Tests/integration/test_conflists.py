@@ -31,6 +31,7 @@ def test_there_is_one_of_each_kind():
     assert names >= {"bridge", "bridge-portmap", "dual-stack", "catena-bridge", "catena-bridge-portmap", "catena-dual-stack"}
     assert names >= {"bridge-macspoofchk", "bridge-vlan", "dhcp", "dummy", "firewall", "host-device", "ipvlan", "macvlan", "ptp", "static", "tap", "vlan"}
     assert names >= {"bridge-limits", "catena-bridge-limits", "bridge-vrf", "bridge-sbr", "macvlan-sbr", "flannel", "catena-flannel"}
+    assert names >= {"full", "catena-full", "ptp-portmap", "ipvlan-tuning"}
 
 
 def test_names_bridges_and_subnets_are_apart():
@@ -213,7 +214,8 @@ def test_host_device(host, stage, a):
 
 
 @pytest.mark.parametrize("name, number", [
-    ("macvlan", 105), pytest.param("ipvlan", 106, marks=pytest.mark.vm), pytest.param("vlan", 107, marks=pytest.mark.vm)])
+    ("macvlan", 105), pytest.param("ipvlan", 106, marks=pytest.mark.vm), pytest.param("vlan", 107, marks=pytest.mark.vm),
+    pytest.param("ipvlan-tuning", 118, marks=pytest.mark.vm)])
 def test_on_a_master(host, stage, a, b, name, number):
     """The containers reach the gateway, and what is behind it where there are routes; of macvlan and ipvlan there can be several."""
     router = add_router(host, number, link="v100" if name == "vlan" else "lan0")
@@ -227,19 +229,26 @@ def test_on_a_master(host, stage, a, b, name, number):
             container.ping(address)
     if len(containers) > 1:
         a.ping(f"10.{number}.1.1")
+    if name == "ipvlan-tuning":
+        assert a.link("eth0")["mtu"] == 1400 and a.sysctl("ipv4/conf/eth0/arp_filter") == "1"
     for container in containers:
         runtime.check(network, container)
         runtime.delete(network, container)
         assert container.link("eth0") is None
 
 
-def test_ptp(host, stage, outside, a, b):
-    """The containers reach each other, the host and what is outside, by both families."""
-    network, runtime = load("ptp"), Runtime(host, "plain")
-    for container in (a, b):
-        runtime.add(network, container)
-    for address in ("10.104.0.1", "10.104.0.3", "192.0.2.2", "fd00:104::1", "fd00:104::3", "2001:db8::2"):
+@pytest.mark.parametrize("name, number", [("ptp", 104), ("ptp-portmap", 117)])
+def test_ptp(host, stage, outside, a, b, name, number):
+    """The containers reach each other, the host and what is outside, by both families; a published port leads to its container."""
+    network, runtime = load(name), Runtime(host, "plain")
+    runtime.add(network, a, capabilities={"portMappings": PORT})
+    runtime.add(network, b)
+    for address in (f"10.{number}.0.1", f"10.{number}.0.3", "192.0.2.2", f"fd00:{number}::1", f"fd00:{number}::3", "2001:db8::2"):
         a.ping(address)
+    if name == "ptp-portmap":
+        serve(a, "tcp", 80)
+        for address in ("192.0.2.1", "2001:db8::1"):
+            assert ask(outside, "tcp", address, 8080).name == "a"
     for container in (a, b):
         runtime.check(network, container)
         runtime.delete(network, container)
