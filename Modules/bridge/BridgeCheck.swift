@@ -77,7 +77,8 @@ struct BridgeCheck {
         var differences = Differences()
         // Others turn hairpin on for their own purposes, which does no harm.
         if port.hairpin == false && config.hairpinMode { differences.add("\(port.name): expected hairpin on, found off") }
-        if let isolated = port.isolated {
+        if let isolated = port.isolated, config.portIsolation || !isolated {
+            // One that is isolated without `portIsolation`: a later plugin may want that, as firewall does.
             differences.expect(port.name, config.portIsolation, isolated) { $0 ? "isolated" : "not isolated" }
         }
         return differences.lines

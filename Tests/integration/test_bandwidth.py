@@ -107,11 +107,19 @@ def test_rates(runtime, host, a, b, address, gateway):
     runtime.add(unlimited, b)
     # What TCP carries of a frame of 1514 bytes.
     payload = (1514 - 14 - 32 - (20 if "." in address else 40)) / 1514
-    down = bits_per_second(host, a, address, seconds=3, skip=2 * MBIT // 4)
-    up = bits_per_second(a, host, gateway, seconds=3, skip=MBIT // 4, port=5002)
-    assert 0.9 < down / (20 * MBIT * payload) < 1.1, f"{down / MBIT} Mbit/s of 20 towards the container"
-    assert 0.9 < up / (8 * MBIT * payload) < 1.1, f"{up / MBIT} Mbit/s of 8 from the container"
+    rate(host, a, address, 20 * MBIT * payload, 2 * MBIT // 4)
+    rate(a, host, gateway, 8 * MBIT * payload, MBIT // 4)
     assert bits_per_second(host, b, address.replace("2", "3") if "." in address else "fd00:1::3", seconds=0.5, port=5003) > 100 * MBIT
+
+
+def rate(sender, receiver, address, wanted, skip):
+    """Never more than 10 % above what is wanted; and not less than 10 % below, unless the machine is busy: then it is tried again."""
+    for attempt in range(4):
+        share = bits_per_second(sender, receiver, address, seconds=3, skip=skip, port=5001 + attempt) / wanted
+        assert share < 1.1, f"{share:.0%} of the rate"
+        if share > 0.9:
+            return
+    raise AssertionError(f"{share:.0%} of the rate")
 
 
 def test_one_direction(runtime, host, a):

@@ -513,11 +513,11 @@ def test_check_is_content_when_other_ports_change_the_bridges_mac(runtime, host,
     ("ip link set {port} nomaster", "cni0"), ("ip link set {port} type bridge_slave hairpin off", "hairpin"),
     ("ip addr del 10.1.0.1/24 dev cni0", "10.1.0.1"), ("ip link set cni0 down", "cni0"),
     ("ip link set cni0 address 02:00:00:00:00:99", "02:00:00:00:00:99"),
-    ("ip link set {port} type bridge_slave isolated on", "isolated"), ("ip link set {port} mtu 1300", "MTU 1500"),
+    ("ip link set {port} type bridge_slave isolated off", "expected isolated"), ("ip link set {port} mtu 1300", "MTU 1500"),
 ], ids=["out of the bridge", "hairpin", "gateway", "bridge down", "bridge MAC", "isolated", "MTU"])
 def test_check_finds_changes_of_the_host(runtime, host, a, change, named):
     """CHECK fails when the host's side is not as ADD made it."""
-    wanted = network(hairpinMode=True, mtu=1500)
+    wanted = network(hairpinMode=True, mtu=1500, portIsolation=True)
     result = runtime.add(wanted, a)
     host.run(change.format(port=result["interfaces"][1]["name"]).split())
     with pytest.raises(CNIFailure, match=named):

@@ -49,7 +49,7 @@ def test_the_commands_of_the_abi_page(sdk, scratch, host, a):
     script = "\n".join(lines + ["catenactl module list"]).replace("/run/netns/test", a.path)
     done = host.run(["bash", "-ec", f"cd {scratch}; {script}"], env={
         "PATH": f"{sdk.prefix}/bin:{os.environ['PATH']}", "PKG_CONFIG_PATH": f"{sdk.prefix}/lib/pkgconfig"})
-    assert '"198.51.100.53"' in done.stdout and re.search(rf"^extra-dns +meta +1.0.0 +{scratch}/extra-dns.so$", done.stdout, re.M)
+    assert '"198.51.100.53"' in done.stdout and re.search(rf"^extra-dns +meta +1.0.0 +- +{scratch}/extra-dns.so$", done.stdout, re.M)
     assert "1 DNS servers now" in done.stderr and a.link("eth0") is None
 
 

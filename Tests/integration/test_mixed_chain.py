@@ -140,7 +140,7 @@ for directory in os.environ["CNI_PATH"].split(":"):
         sys.stderr.write("flannel: " + json.dumps(delegate)); sys.stdout.write(done.stdout); sys.exit(done.returncode)
 sys.exit("no bridge")
 """
-    flannel = {**script(lab, "flannel", text), "delegate": {"isDefaultGateway": True, "ipam": host_local("10.1.0.0/24")}}
+    flannel = {**script(lab, "other-flannel", text), "delegate": {"isDefaultGateway": True, "ipam": host_local("10.1.0.0/24")}}
     runtime = lab.runtime()
     network = conflist(flannel, portmap(), version="0.3.1", name="cbr0")
     result = runtime.add(network, a, capabilities={"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]})
