@@ -96,7 +96,8 @@ var targets: [Target] = [
 ]
 
 /// Auto-linking does not happen in Embedded Swift: each C library is named. libnftables is opened at run time, when a chain needs it.
-var libraries: [LinkerSetting] { [.linkedLibrary("jansson"), .linkedLibrary("mnl")] }
+/// Unoptimised code calls more of libm than CLinux has.
+var libraries: [LinkerSetting] { [.linkedLibrary("jansson"), .linkedLibrary("mnl")] + (embedded ? [] : [.linkedLibrary("m")]) }
 
 /// Layers that one module alone works with.
 let extraLayers: [String: [Target.Dependency]] = ["dhcp": ["DHCP", "DHCPSocket"]]

@@ -37,7 +37,7 @@ extension JSON {
     /// open /dev/urandom.
     private static func seed() {
         guard let random = UnsafeRawPointer(bitPattern: getauxval(UInt(AT_RANDOM))) else { return }
-        json_object_seed(Int(random.load(fromByteOffset: 8, as: UInt32.self) | 1))
+        json_object_seed(Int(random.loadUnaligned(fromByteOffset: 8, as: UInt32.self) | 1))
     }
 
     /// Parses a text.
