@@ -59,7 +59,13 @@ enum Flannel {
     /// GC: has the delegate do it, and forgets the configurations of what is not in use.
     static func gc(_ call: ModuleCall) throws(CNIError) {
         let config = try FlannelConfig(call.config)
-        try call.delegate(config.delegateType, .gc, config: try configuration(call, config))
+        do throws(CNIError) {
+            try call.delegate(config.delegateType, .gc, config: try configuration(call, config))
+        } catch {
+            // Before flanneld has written its file there is no configuration for the delegate, and it has made nothing.
+            guard error.code == .tryAgainLater else { throw error }
+            call.log(.warning, "flannel: GC without the delegate: \(error.text)")
+        }
         try KeptConfiguration(call, config.dataDirectory).collect()
     }
 

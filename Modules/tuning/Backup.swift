@@ -77,9 +77,13 @@ struct Backup: Equatable {
 }
 
 extension Backup {
-    /// Removes the file. A missing one is no error.
+    /// Removes the file. A missing one is no error, and under a name that is too long there can be none.
     static func remove(_ path: String) throws(CNIError) {
-        do throws(Errno) { try File.remove(path) } catch { throw CNIError(.ioFailure, "remove \(path): \(error.text)") }
+        do throws(Errno) {
+            try File.remove(path)
+        } catch {
+            if error.rawValue != ENAMETOOLONG { throw CNIError(.ioFailure, "remove \(path): \(error.text)") }
+        }
     }
 
     /// Removes the files of a network's attachments that are not in use. Those without a network, the reference's, stay.
