@@ -1,3 +1,4 @@
+import CLinux
 import ModuleKit
 
 /// The values before ADD, which DEL sets again.
