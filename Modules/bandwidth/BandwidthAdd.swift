@@ -19,11 +19,7 @@ struct BandwidthAdd {
         let veth = try HostEnd(call, previous).link
         warnOfSmallBursts(mtu: veth.mtu)
         var result = previous
-        if let limit = config.ingress {
-            try instead(of: { () throws(NetlinkError) in try host.deleteRootQdisc(index: veth.index) }) { () throws(NetlinkError) in
-                try host.addTokenBucket(bucket(limit), index: veth.index, name: veth.name)
-            }
-        }
+        if let limit = config.ingress { try attempt(try host.addTokenBucket(bucket(limit), index: veth.index, name: veth.name)) }
         guard let limit = config.egress else { return result }
         do throws(CNIError) {
             let ifb = try makeIfb(mtu: veth.mtu)
@@ -62,26 +58,11 @@ struct BandwidthAdd {
     }
 
     private func redirect(_ veth: LinkInfo, to ifb: LinkInfo) throws(CNIError) {
-        do throws(CNIError) {
-            try instead(of: { () throws(NetlinkError) in try host.deleteIngressQdisc(index: veth.index) }) { () throws(NetlinkError) in
-                try host.redirectIngress(index: veth.index, name: veth.name, to: ifb.index)
-            }
-        } catch {
-            quietly { () throws(NetlinkError) in try host.deleteIngressQdisc(index: veth.index) }
-            throw error
-        }
-    }
-
-    /// Makes something, in place of what an ADD that has been undone, or whose veth pair stayed, has left there.
-    private func instead(
-        of remove: () throws(NetlinkError) -> Void, _ make: () throws(NetlinkError) -> Void
-    ) throws(CNIError) {
         do throws(NetlinkError) {
-            try make()
+            try host.redirectIngress(index: veth.index, name: veth.name, to: ifb.index)
         } catch {
-            guard error.errno == .exists else { throw error.cni }
-            quietly(remove)
-            try attempt(try make())
+            if error.errno != .exists { quietly { () throws(NetlinkError) in try host.deleteIngressQdisc(index: veth.index) } }
+            throw error.cni
         }
     }
 
