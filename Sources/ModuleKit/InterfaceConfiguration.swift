@@ -89,8 +89,16 @@ public struct InterfaceConfiguration {
         if !done { call.log(.warning, "the kernel has not yet set up the IPv6 addresses of \(link.name)") }
     }
 
+    /// RFC 8200, section 5: the kernel has no IPv6 on a link with less.
+    private static let leastMTU = 1280
+
     /// Kernel parameters of the interface. Those that only announce an address may be missing; those that IPv6 needs may not.
     private func setParameters() throws(CNIError) {
+        if hasIPv6 && link.mtu < InterfaceConfiguration.leastMTU {
+            throw CNIError(
+                "add IPv6 addresses to \(link.name), mtu \(link.mtu): IPv6 needs \(InterfaceConfiguration.leastMTU) bytes",
+                details: "use a larger mtu, or ranges of IPv4 only")
+        }
         try call.inContainer { () throws(CNIError) in
             // The kernel announces the address when the link comes up: no neighbour keeps one of an earlier owner.
             try? Sysctl.ensure("1", at: ["net", "ipv4", "conf", link.name, "arp_notify"])

@@ -459,15 +459,16 @@ def test_a_bridge_in_use_is_not_changed(runtime, host, a, b):
     ("ip link set cni0 type bridge vlan_filtering 0", "expected VLAN filtering"), ("ip link del cni0.100", "gateway cni0.100: found none"),
     ("ip link set cni0.100 down", "cni0.100: expected up"), ("ip addr del 10.1.0.1/24 dev cni0.100", "expected gateway address 10.1.0.1/24"),
     ("bridge vlan del dev cni0 vid 100 self", "cni0: expected VLAN 100 for gateway cni0.100, found 1 pvid untagged"),
-    ("ip link set cni0.100 address 02:00:00:00:00:99", "cni0.100: expected MAC"), ("ip link set {port} type bridge_slave isolated on", "isolated"),
+    ("ip link set cni0.100 address 02:00:00:00:00:99", "cni0.100: expected MAC"), ("ip link set {port} type bridge_slave isolated off", "expected isolated"),
 ])
 def test_check_finds(runtime, host, a, damage, named):
     """CHECK names what is not as ADD made it."""
-    result = runtime.add(dual(100), a)
-    runtime.check(dual(100), a)
+    wanted = dual(100, portIsolation=True)
+    result = runtime.add(wanted, a)
+    runtime.check(wanted, a)
     host.run(damage.format(port=port_of(result)).split())
     with pytest.raises(CNIFailure, match=named):
-        runtime.check(dual(100), a)
+        runtime.check(wanted, a)
 
 
 @pytest.mark.vm

@@ -77,7 +77,7 @@ def test_limits(host, stage, a, name):
     """Bandwidth, kernel parameters and the address that the runtime wants; nothing of it is left."""
     network, runtime = load(name), Runtime(host, "plain")
     result = runtime.add(network, a, capabilities={"portMappings": PORT, "bandwidth": LIMITS, "mac": "02:00:00:00:00:01"})
-    assert a.link("eth0")["address"] == "02:00:00:00:00:01" and a.sysctl("core/somaxconn") == "1024"
+    assert a.link("eth0")["address"] == "02:00:00:00:00:01" and a.sysctl("ipv4/ip_unprivileged_port_start") == "0"
     for index, ip in enumerate(result["ips"]):
         address = ip["address"].split("/")[0]
         # How exactly, test_bandwidth.py tells.

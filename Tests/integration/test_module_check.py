@@ -28,14 +28,13 @@ SHIPPED = {
     "tap": {"type": "tap", **INSIDE},
     "tuning": conflist(ADDRESSED, {"type": "tuning", "sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1"}, "mtu": 1400}),
     "vlan": {"type": "vlan", "master": "check0", "vlanId": 100, **INSIDE},
-    "vrf": conflist(ADDRESSED, {"type": "vrf", "vrfname": "blue"}),
 }
-VM = {"dummy", "ipvlan", "vlan", "vrf"}
+VM = {"dummy", "ipvlan", "vlan"}
 #: Those that need what is not in a private host: a daemon, or what one writes.
 NEEDY = {"dhcp", "flannel"}
 #: Those whose DEL leaves to the end of the interface what they changed of it (limits, moved routes), as the reference does: the kit, which
 #: adds once more to the same interface, can't try them with a configuration that works.
-ENDING = {"bandwidth", "sbr"}
+ENDING = {"bandwidth", "sbr", "vrf"}
 
 
 @pytest.fixture
