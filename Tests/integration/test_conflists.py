@@ -195,7 +195,7 @@ def add_router(host, number, link="lan0"):
         router.run(["ip", "link", "add", link, "link", "lan0", "type", "vlan", "id", "100"])
     for address in (f"10.{number}.0.1/16", f"fd00:{number}::1/64", "198.51.100.1/32"):
         router.run(["ip", "addr", "add", address, "dev", link, *(["nodad"] if ":" in address else [])])
-    for name in {"lan0", link}:
+    for name in dict.fromkeys(["lan0", link]):  # lan0 first: a VLAN can only be up above a link that is up
         router.run(["ip", "link", "set", name, "up"])
     return router
 
