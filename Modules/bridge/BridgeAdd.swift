@@ -23,10 +23,10 @@ struct BridgeAdd {
     func run() throws(CNIError) -> CNIResult {
         let hostBridge = try HostBridge(call, config)
         let bridge = try hostBridge.prepare()
-        let hostName = try makeVeth(bridge)
+        let hostName = try VethPair.make(call, master: bridge.index, mtu: config.mtu, mac: config.mac, port: config.port)
         var hasAddresses = false
         do throws(CNIError) {
-            try setPort(hostName, bridge)
+            try joinVLANs(hostName, bridge)
             try hostBridge.followMTU(bridge)
             var result = CNIResult()
             if let ipam = config.ipam {
@@ -39,11 +39,10 @@ struct BridgeAdd {
             if config.macSpoofCheck, let mac = link.mac { try SpoofCheck(port: hostName, mac: mac).queueAdd(call) }
             let gateway = config.isGateway && hasAddresses ? try BridgeGateway(call, config, bridge).make(result) : nil
             if config.ipMasq && hasAddresses { try NftMasquerade.queueAdd(call, addresses: result.ips.map { $0.address }) }
-            if !config.disableContainerInterface {
-                try awaitPath(hostName, bridge, gateway)
-                announce(link, result)
-            }
-            return try report(hostName, gateway, result)
+            let isUp = !config.disableContainerInterface
+            let ends = isUp ? try awaitPath(hostName, bridge, gateway, result) : try look(hostName)
+            if isUp { announce(link, result) }
+            return try report(ends, bridge, gateway, result)
         } catch {
             undo(hostName, hasAddresses)
             throw error
@@ -58,36 +57,11 @@ struct BridgeAdd {
 
     // MARK: Port
 
-    /// Makes the veth pair in one message: the host's end in the bridge, the container's in its namespace. Returns the host's name.
-    private func makeVeth(_ bridge: LinkInfo) throws(CNIError) -> String {
-        var attempts = 0
-        while true {
-            let name = "veth" + Hex.text(try randomBytes(4))
-            let veth = VethRequest(
-                name: name, master: bridge.index, mtu: config.mtu, peerName: call.interfaceName, peerMAC: config.mac,
-                peerNamespace: try call.requireNetns())
-            do throws(NetlinkError) {
-                try host.createVeth(veth)
-                try? Sysctl.ensure("0", at: ["net", "ipv6", "conf", name, "accept_ra"])
-                return name
-            } catch {
-                attempts += 1
-                // Either end's name may be the one that is taken.
-                if error.errno != .exists || attempts == 10 { throw error.cni }
-                if try attempt(try container.link(named: call.interfaceName)) != nil {
-                    throw CNIError("create veth: interface \(call.interfaceName) already exists in \(call.netns)", details: "run DEL first")
-                }
-            }
-        }
-    }
-
-    /// The port's flags and VLANs. Until the container's end is up it carries nothing.
-    private func setPort(_ name: String, _ bridge: LinkInfo) throws(CNIError) {
-        guard config.hairpinMode || config.portIsolation || !config.vlans.isEmpty else { return }
+    /// The port's VLANs. Until the container's end is up it carries nothing.
+    private func joinVLANs(_ name: String, _ bridge: LinkInfo) throws(CNIError) {
+        if config.vlans.isEmpty { return }
         guard let link = try attempt(try host.link(named: name)) else { throw CNIError("host-side veth \(name) vanished") }
-        let change = BridgePortChange(
-            hairpin: config.hairpinMode ? true : nil, isolated: config.portIsolation ? true : nil, vlans: config.vlans.memberships)
-        try attempt(try host.setBridgePort(index: link.index, name: name, change))
+        try attempt(try host.setBridgePort(index: link.index, name: name, BridgePortChange(vlans: config.vlans.memberships)))
         if let vlan = config.vlans.leaves(bridge.bridge) { try attempt(try host.leaveVLAN(vlan, index: link.index, name: name)) }
     }
 
@@ -103,23 +77,38 @@ struct BridgeAdd {
 
     // MARK: The first packet
 
+    /// The host's links of an attachment.
+    private typealias Ends = (bridge: LinkInfo, port: LinkInfo)
+
     /// Waits until the port carries frames, and the gateway listens: the kernel notices that links have come up, and sets up IPv6 addresses,
-    /// in its own time. Usually it has, and a question each is all.
-    private func awaitPath(_ hostName: String, _ bridge: LinkInfo, _ gateway: LinkInfo?) throws(CNIError) {
-        try attempt(try LinkWatch.waitUntilOperational(hostName, socket: host, timeoutMilliseconds: BridgeAdd.portLimit))
+    /// in its own time. Usually it has, and a question each is all. Returns the links as they are then.
+    private func awaitPath(_ hostName: String, _ bridge: LinkInfo, _ gateway: LinkInfo?, _ result: CNIResult) throws(CNIError) -> Ends {
+        let port = try attempt(
+            try LinkWatch.waitUntilOperational(hostName, socket: host, timeoutMilliseconds: BridgeAdd.portLimit))
         // With the spanning tree protocol the port carries nothing for half a minute: no one waits for that.
-        guard let gateway, bridge.bridge?.usesSTP != true else { return }
+        guard let gateway, bridge.bridge?.usesSTP != true else { return (try look(config.bridge), port) }
         do throws(NetlinkError) {
-            let names = gateway.index == bridge.index ? [bridge.name] : [bridge.name, gateway.name]
-            for name in names {
-                try LinkWatch.waitUntilOperational(name, socket: host, timeoutMilliseconds: BridgeAdd.portLimit)
+            let present = try LinkWatch.waitUntilOperational(bridge.name, socket: host, timeoutMilliseconds: BridgeAdd.portLimit)
+            if gateway.index != bridge.index {
+                try LinkWatch.waitUntilOperational(gateway.name, socket: host, timeoutMilliseconds: BridgeAdd.portLimit)
             }
-            if try IPv6Setup.wait(index: gateway.index, reader: host, timeoutMilliseconds: BridgeAdd.setupLimit) { return }
-            call.log(.warning, "the kernel has not yet set up the IPv6 addresses of \(gateway.name)")
+            let hasIPv6 = result.gatewayAddresses.contains { $0.address.family == .v6 }
+            if hasIPv6, try !IPv6Setup.wait(index: gateway.index, reader: host, timeoutMilliseconds: BridgeAdd.setupLimit) {
+                call.log(.warning, "the kernel has not yet set up the IPv6 addresses of \(gateway.name)")
+            }
+            return (present, port)
         } catch {
             // Someone may have their reasons for a bridge that stays down; the container's port is up.
             call.log(.warning, error.cni.message)
+            return (try look(config.bridge), port)
         }
+    }
+
+    private func look(_ hostName: String) throws(CNIError) -> Ends { (try look(config.bridge), try look(hostName)) }
+
+    private func look(_ name: String) throws(CNIError) -> LinkInfo {
+        guard let link = try attempt(try host.link(named: name)) else { throw CNIError("link \(name) vanished") }
+        return link
     }
 
     /// Has the container's addresses announced (gratuitous ARP, unsolicited neighbour advertisement): a neighbour who knew them by another
@@ -140,14 +129,10 @@ struct BridgeAdd {
     // MARK: Result
 
     /// The result, with the host's links as they are by now.
-    private func report(_ hostName: String, _ gateway: LinkInfo?, _ result: CNIResult) throws(CNIError) -> CNIResult {
-        guard let bridge = try attempt(try host.link(named: config.bridge)), let link = try attempt(try host.link(named: hostName)) else {
-            throw CNIError("bridge \(config.bridge) or host-side veth \(hostName) vanished")
-        }
+    private func report(_ ends: Ends, _ bridge: LinkInfo, _ gateway: LinkInfo?, _ result: CNIResult) throws(CNIError) -> CNIResult {
         var result = result
         result.interfaces =
-            [CNIResult.Interface(name: bridge.name, mac: bridge.mac?.text), CNIResult.Interface(name: hostName, mac: link.mac?.text)]
-            + result.interfaces
+            [ends.bridge, ends.port].map { CNIResult.Interface(name: $0.name, mac: $0.mac?.text) } + result.interfaces
         if let index = gateway?.index, index != bridge.index, let gateway = try attempt(try host.link(index: index)) {
             result.interfaces.append(CNIResult.Interface(name: gateway.name, mac: gateway.mac?.text))
         }
@@ -157,6 +142,9 @@ struct BridgeAdd {
 }
 
 extension BridgeConfig {
+    /// What the host's end is as a port of the bridge, VLANs apart.
+    var port: BridgePortChange { BridgePortChange(hairpin: hairpinMode ? true : nil, isolated: portIsolation ? true : nil) }
+
     /// Completes what IPAM left open: gateways where the bridge is one, and default routes where it is to be the default.
     ///
     /// A family that has a default route already, with or without a gateway, gets no second one.
@@ -180,10 +168,4 @@ extension CNIResult.Route {
     fileprivate func isDefault(_ family: IPAddress.Family) -> Bool {
         destination.address.family == family && destination.isEverything && (table ?? 254) == 254
     }
-}
-
-func randomBytes(_ count: Int) throws(CNIError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    guard getrandom(&bytes, count, 0) == count else { throw CNIError("get random bytes: \(Errno.current.text)") }
-    return bytes
 }

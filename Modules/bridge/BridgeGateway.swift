@@ -19,11 +19,7 @@ struct BridgeGateway {
     func make(_ result: CNIResult) throws(CNIError) -> LinkInfo {
         let link = try gatewayLink()
         let gateways = result.gatewayAddresses
-        let present = try attempt(try host.addresses(index: link.index)).map { $0.address }
-        for gateway in gateways where !present.contains(gateway) {
-            try makeRoom(for: gateway, among: present.filter { !gateways.contains($0) }, link)
-            try add(gateway, to: link)
-        }
+        for gateway in gateways { try ensure(gateway, of: gateways, on: link) }
         for family in [IPAddress.Family.v4, .v6] where gateways.contains(where: { $0.address.family == family }) {
             try Sysctl.ensure("1", at: family == .v4 ? ["net", "ipv4", "ip_forward"] : ["net", "ipv6", "conf", "all", "forwarding"])
         }
@@ -32,32 +28,57 @@ struct BridgeGateway {
 
     // MARK: Addresses
 
-    private func add(_ gateway: IPNetwork, to link: LinkInfo) throws(CNIError) {
-        do throws(NetlinkError) {
-            try host.addAddress(gateway, index: link.index, name: link.name, noDAD: true)
+    /// Has the link have the gateway's address.
+    ///
+    /// It is added without a look at what is there: usually it is there, and the kernel says so at once.
+    private func ensure(_ gateway: IPNetwork, of gateways: [IPNetwork], on link: LinkInfo) throws(CNIError) {
+        let isNew = try add(gateway, to: link)
+        // Of IPv6 the kernel takes an address with another prefix length for the same.
+        if !isNew && gateway.address.family == .v4 { return }
+        let present = try attempt(try host.addresses(index: link.index)).map { $0.address }
+        if !isNew && present.contains(gateway) { return }
+        do throws(CNIError) {
+            if try makeRoom(for: gateway, among: present.filter { !gateways.contains($0) }, link) {
+                // With the first address of a network the kernel may have deleted the others.
+                _ = try add(gateway, to: link)
+            }
         } catch {
-            // Another ADD may have added it since.
-            if error.errno != .exists { throw error.cni }
+            if isNew { _ = try? host.deleteAddress(gateway, index: link.index, name: link.name) }
+            throw error
         }
         // A bridge that someone else made may change its MAC as ports come and go, and with it that of its VLAN devices, unless it is set once.
         guard let mac = try attempt(try host.link(index: bridge.index))?.mac else { return }
         try attempt(try host.setLink(index: bridge.index, name: bridge.name, LinkChange(mac: mac)))
     }
 
+    /// False where the link has the address.
+    private func add(_ gateway: IPNetwork, to link: LinkInfo) throws(CNIError) -> Bool {
+        do throws(NetlinkError) {
+            try host.addAddress(gateway, index: link.index, name: link.name, noDAD: true)
+            return true
+        } catch {
+            if error.errno != .exists { throw error.cni }
+            return false
+        }
+    }
+
     /// Another address of the link clashes with the gateway's where their networks overlap: it is an error. With `forceAddress` it gives
-    /// way, and of IPv4 any other one, as in the reference.
-    private func makeRoom(for gateway: IPNetwork, among others: [IPNetwork], _ link: LinkInfo) throws(CNIError) {
+    /// way, and of IPv4 any other one, as in the reference. False where nothing had to.
+    private func makeRoom(for gateway: IPNetwork, among others: [IPNetwork], _ link: LinkInfo) throws(CNIError) -> Bool {
+        var hasDeleted = false
         for other in others where other.address.family == gateway.address.family && !other.address.isLinkLocal {
             let overlaps = other.overlaps(gateway)
             if config.forceAddress && (overlaps || gateway.address.family == .v4) {
                 call.log(.info, "\(link.name) had address \(other.text): it gives way to \(gateway.text)")
                 try attempt(try host.deleteAddress(other, index: link.index, name: link.name))
+                hasDeleted = true
             } else if overlaps {
                 throw CNIError(
                     "bridge \(link.name) already has an IP address different from \(gateway.text): \(other.text)",
                     details: "use another bridge, or forceAddress to replace the address")
             }
         }
+        return hasDeleted
     }
 
     // MARK: Gateway in a VLAN

@@ -1,3 +1,4 @@
+import CLinux
 import ModuleKit
 
 /// The host's bridge: made where it is missing; one that is there is used, and where it is not as the configuration wants it, corrected
@@ -15,10 +16,12 @@ struct HostBridge {
 
     /// The bridge, up, and filtering VLANs where the port is to have some.
     func prepare() throws(CNIError) -> LinkInfo {
-        if try attempt(try socket.link(named: config.bridge)) == nil { try make() }
-        guard let bridge = try attempt(try socket.link(named: config.bridge)) else {
-            throw CNIError("bridge \(config.bridge) vanished while it was set up")
+        var found = try attempt(try socket.link(named: config.bridge))
+        if found == nil {
+            try make()
+            found = try attempt(try socket.link(named: config.bridge))
         }
+        guard let bridge = found else { throw CNIError("bridge \(config.bridge) vanished while it was set up") }
         guard bridge.kind == "bridge" else {
             throw CNIError(
                 .invalidConfiguration, "bridge: \(config.bridge) exists and is not a bridge but \(bridge.kind ?? "a device")",
@@ -50,7 +53,8 @@ struct HostBridge {
 
     /// A random hardware address, locally administered.
     private func randomMAC() throws(CNIError) -> MACAddress? {
-        var bytes = try randomBytes(6)
+        var bytes = [UInt8](repeating: 0, count: 6)
+        guard getrandom(&bytes, bytes.count, 0) == bytes.count else { throw CNIError("get random bytes: \(Errno.current.text)") }
         bytes[0] = bytes[0] & 0xfc | 2
         return MACAddress(bytes: bytes)
     }
@@ -59,8 +63,8 @@ struct HostBridge {
     /// for no neighbour behind it, and forwards nothing to it.
     static func quieten(_ name: String) {
         let parameters = ["net", "ipv6", "conf", name]
-        try? Sysctl.ensure("0", at: parameters + ["accept_ra"])
-        try? Sysctl.ensure("0", at: parameters + ["accept_dad"])
+        try? Sysctl.set("0", at: parameters + ["accept_ra"])
+        try? Sysctl.set("0", at: parameters + ["accept_dad"])
     }
 
     // MARK: VLAN filtering

@@ -263,9 +263,15 @@ final class AddressStore {
 
     private func prepare(_ attachment: Attachment) throws(Errno) {
         if prepared == attachment { return }
-        // What a crash may have left there can be a link to a reservation: never write to it.
-        try files.directory.remove(AddressStore.temporaryName)
-        try files.directory.create(AddressStore.temporaryName, Reservation.bytes(for: attachment), mode: 0o600)
+        let bytes = Reservation.bytes(for: attachment)
+        do throws(Errno) {
+            try files.directory.create(AddressStore.temporaryName, bytes, mode: 0o600)
+        } catch {
+            guard error == .exists else { throw error }
+            // What a crash has left there can be a link to a reservation: never write to it.
+            try files.directory.remove(AddressStore.temporaryName)
+            try files.directory.create(AddressStore.temporaryName, bytes, mode: 0o600)
+        }
         prepared = attachment
     }
 

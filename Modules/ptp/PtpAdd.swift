@@ -78,9 +78,8 @@ struct PtpAdd {
     // MARK: Result
 
     private func report(_ hostName: String, _ result: CNIResult) throws(CNIError) -> CNIResult {
-        try attempt(try LinkWatch.waitUntilOperational(hostName, socket: host, timeoutMilliseconds: PtpAdd.endLimit))
+        let link = try attempt(try LinkWatch.waitUntilOperational(hostName, socket: host, timeoutMilliseconds: PtpAdd.endLimit))
         if result.ips.contains(where: { $0.address.address.family == .v6 && $0.gateway?.isLinkLocal ?? false }) { try awaitLinkLocal() }
-        guard let link = try attempt(try host.link(named: hostName)) else { throw CNIError("host-side veth \(hostName) vanished") }
         var result = result
         result.interfaces.insert(CNIResult.Interface(name: hostName, mac: link.mac?.text), at: 0)
         if !config.dns.isEmpty { result.dns = config.dns }

@@ -21,7 +21,10 @@ public final class ChainEngine {
     private var running: [(what: String, limitMilliseconds: Int)] = []
     private let hostTable = HostTable()
     private var opened: [(type: String, module: LoadedModule)] = []
-    private var namespaces = NamespaceSockets()
+    private var namespaces: NamespaceSockets?
+    /// The host's namespace: the thread's own when the engine first needs it.
+    private var home: NetworkNamespace?
+    private var trusted = TrustedDirectories()
     private var transaction = NftTransaction()
     let nftables = Nftables()
     let log: Logger
@@ -89,7 +92,7 @@ public final class ChainEngine {
     /// Refuses a CNI_NETNS that is this process's own, unless CNI_NETNS_OVERRIDE allows it: a plugin would work on the host itself. DEL
     /// then still gives back what it can without a namespace, addresses above all, before it fails.
     private func checkNamespace(_ request: ChainRequest) throws(CNIError) {
-        guard request.operation == .add || request.operation == .del, NetworkNamespace.isCurrent(request.netns) else { return }
+        guard request.operation == .add || request.operation == .del, try hostNamespace().isAt(request.netns) else { return }
         let override = (Environment.value("CNI_NETNS_OVERRIDE") ?? "").lowercased()
         if override == "1" || override == "true" { return }
         let error = CNIError(
@@ -103,12 +106,20 @@ public final class ChainEngine {
         throw error
     }
 
+    private func hostNamespace() throws(CNIError) -> NetworkNamespace {
+        if let home { return home }
+        let own = try NetworkNamespace.current()
+        home = own
+        return own
+    }
+
     private func run(_ request: ChainRequest, recorded: RecordedAttachment?) throws(CNIError) -> CNIResult? {
         transaction.removeAll()
         let steps = try request.plugins.map { (plugin) throws(CNIError) in try step(for: plugin, path: request.path) }
         let namespace = try openNamespace(request, steps)
-        namespaces = NamespaceSockets(container: namespace)
-        let call = ChainCall(request: request, netnsDescriptor: namespace?.fd ?? -1)
+        let home = try hostNamespace()
+        namespaces = NamespaceSockets(home: home, container: namespace)
+        let call = ChainCall(request: request, home: home, netnsDescriptor: namespace?.fd ?? -1)
         switch request.operation {
         case .add: return try add(steps, call, recorded)
         case .del: try del(steps, call)
@@ -315,7 +326,7 @@ public final class ChainEngine {
     /// The module of a type, opened at most once; nil where there is none.
     public func module(_ type: String) throws(CNIError) -> LoadedModule? {
         for entry in opened where entry.type == type { return entry.module }
-        guard let path = try directories.file(of: type) else { return nil }
+        guard let path = try directories.file(of: type, &trusted) else { return nil }
         // Opening it already runs code of it.
         enter("\(type): opening the module", limitMilliseconds: ChainPlugin.standardTimeoutSeconds * 1000)
         defer { leave() }
@@ -431,9 +442,17 @@ public final class ChainEngine {
         throw error
     }
 
-    func hostSocket() throws(NetlinkError) -> NetlinkSocket { try namespaces.hostSocket() }
+    func hostSocket() throws(NetlinkError) -> NetlinkSocket {
+        guard let socket = try namespaces?.hostSocket() else { throw ChainEngine.noCall }
+        return socket
+    }
 
-    func containerSocket() throws(NetlinkError) -> NetlinkSocket { try namespaces.containerSocket() }
+    func containerSocket() throws(NetlinkError) -> NetlinkSocket {
+        guard let socket = try namespaces?.containerSocket() else { throw ChainEngine.noCall }
+        return socket
+    }
+
+    private static var noCall: NetlinkError { NetlinkError(operation: "open a netlink socket outside of a call", errno: .noEntry) }
 
     func queue(_ commands: String, purpose: String, owner: String) {
         transaction.append(owner: owner, purpose: purpose, commands: commands)

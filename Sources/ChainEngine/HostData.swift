@@ -104,7 +104,7 @@ final class HostData {
         attempt { () throws(CNIError) in
             guard let body else { throw CNIError("in_container was called without a function") }
             guard invocation.call.netnsDescriptor >= 0 else { throw noNamespace("enter") }
-            return try NetworkNamespace.with(fd: invocation.call.netnsDescriptor) { body(context) }
+            return try NetworkNamespace.with(fd: invocation.call.netnsDescriptor, from: invocation.call.home) { body(context) }
         }
     }
 

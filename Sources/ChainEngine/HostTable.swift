@@ -28,9 +28,8 @@ final class HostTable {
     func callAndReturn(
         _ function: @convention(c) (UnsafePointer<catena_call>?) -> Int32, _ invocation: ModuleInvocation
     ) throws(CNIError) -> Int32 {
-        let home = try NetworkNamespace.current()
         let status = call(function, invocation)
-        if try home.returnHere() { return status }
+        if try invocation.call.home.returnHere() { return status }
         throw CNIError(
             "\(invocation.operation.command) left the thread in another network namespace",
             details: "a fault of the module's: it must go back before it returns, or use in_container")

@@ -31,11 +31,24 @@ public struct ModuleDirectories: Sendable {
     /// The module file of a plugin type, symbolic links resolved: in the first directory that has one. Nil where none has. Throws where the
     /// first one found must not be trusted: another directory, or an executable, does not stand in for it unnoticed.
     public func file(of type: String) throws(CNIError) -> String? {
+        var trusted = TrustedDirectories()
+        return try file(of: type, &trusted)
+    }
+
+    func file(of type: String, _ trusted: inout TrustedDirectories) throws(CNIError) -> String? {
         guard Names.isPluginType(type) else { return nil }
+        let name = type + ".so"
         for directory in paths {
-            let path = PathList.join(directory, type + ".so")
-            if !File.isThere(path) { continue }
-            return try trusted(path, type: type)
+            do throws(TrustedPath.Refusal) {
+                guard let file = try trusted.file(name, in: directory) else { continue }
+                // What the dynamic linker would load with it from directories that the file names.
+                for path in SharedObject(file)?.searchPaths ?? [] { try ModuleDirectories.check(searchPath: path) }
+                return file
+            } catch {
+                throw CNIError(
+                    "module \(type): \(PathList.join(directory, name)) is refused: \(error.place) \(error.reason)",
+                    details: "a module and all directories and links on the way to it must belong to root and be writable by no one else")
+            }
         }
         return nil
     }
@@ -56,19 +69,6 @@ public struct ModuleDirectories: Sendable {
             }
         }
         return types.sorted()
-    }
-
-    /// The file itself, and what the dynamic linker would load with it from directories that the file names.
-    private func trusted(_ path: String, type: String) throws(CNIError) -> String {
-        do throws(TrustedPath.Refusal) {
-            let file = try TrustedPath.file(path)
-            for directory in SharedObject(file)?.searchPaths ?? [] { try ModuleDirectories.check(searchPath: directory) }
-            return file
-        } catch {
-            throw CNIError(
-                "module \(type): \(path) is refused: \(error.place) \(error.reason)",
-                details: "a module and all directories and links on the way to it must belong to root and be writable by no one else")
-        }
     }
 
     /// A directory of DT_RPATH or DT_RUNPATH: code from there runs as the module does.

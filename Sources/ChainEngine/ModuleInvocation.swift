@@ -1,14 +1,18 @@
 import CNI
 import ModuleABI
+import Namespace
 
 /// A request under way, and the container's network namespace opened for it.
 final class ChainCall {
     let request: ChainRequest
-    /// The open namespace; -1 where it does not exist.
+    /// The host's namespace.
+    let home: NetworkNamespace
+    /// The container's open namespace; -1 where it does not exist.
     let netnsDescriptor: Int32
 
-    init(request: ChainRequest, netnsDescriptor: Int32) {
+    init(request: ChainRequest, home: NetworkNamespace, netnsDescriptor: Int32) {
         self.request = request
+        self.home = home
         self.netnsDescriptor = netnsDescriptor
     }
 }

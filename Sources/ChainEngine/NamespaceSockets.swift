@@ -5,11 +5,15 @@ import Netlink
 
 /// The netlink sockets of a chain: one in the host's namespace, one in the container's, each opened when it is first asked for.
 struct NamespaceSockets {
+    private let home: NetworkNamespace
     private let container: NetworkNamespace?
     private var host: NetlinkSocket?
     private var inside: NetlinkSocket?
 
-    init(container: NetworkNamespace? = nil) { self.container = container }
+    init(home: NetworkNamespace, container: NetworkNamespace?) {
+        self.home = home
+        self.container = container
+    }
 
     mutating func hostSocket() throws(NetlinkError) -> NetlinkSocket {
         if let host { return host }
@@ -23,7 +27,7 @@ struct NamespaceSockets {
         guard let container else {
             throw NetlinkError(operation: "open a netlink socket in the container: no network namespace", errno: .noEntry)
         }
-        let socket = try NetlinkSocket.open(inNamespace: container.fd)
+        let socket = try NetlinkSocket.open(inNamespace: container.fd, from: home)
         inside = socket
         return socket
     }

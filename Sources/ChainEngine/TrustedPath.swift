@@ -28,6 +28,28 @@ struct TrustedPath {
         return walk.place
     }
 
+    /// Goes along `path`, which has to lead to a directory.
+    static func directory(_ path: String) throws(Refusal) -> TrustedPath {
+        var walk = TrustedPath()
+        guard clinux_is_directory(try walk.follow(path).st_mode) != 0 else {
+            throw Refusal(place: walk.place, reason: "is not a directory")
+        }
+        return walk
+    }
+
+    /// Goes from this directory, as it was found, to a file in it, and returns that without symbolic links; nil where there is none.
+    func file(_ name: String) throws(Refusal) -> String? {
+        let path = PathList.join(place, name)
+        var walk = self
+        do throws(Refusal) {
+            if clinux_is_regular(try walk.examine(path).st_mode) != 0 { return path }
+        } catch {
+            if error.isAbsence { return nil }
+            throw error
+        }
+        return try TrustedPath.file(path)
+    }
+
     /// Goes along `path`, which has to lead to a directory, or to nothing that anyone else could make.
     static func checkDirectory(_ path: String) throws(Refusal) {
         var walk = TrustedPath()

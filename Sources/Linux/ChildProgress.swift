@@ -30,8 +30,8 @@ public final class ChildProgress {
 
     /// Forgets all, before the next child.
     func clear() {
+        if expiry != 0 { _ = clinux_timer_set(timer.rawValue, 0) }
         memset(memory, 0, ChildProgress.textOffset)
-        _ = clinux_timer_set(timer.rawValue, 0)
     }
 
     // MARK: Answer
@@ -67,16 +67,28 @@ public final class ChildProgress {
         get { number(16) }
         set {
             setNumber(16, newValue)
-            _ = clinux_timer_set(timer.rawValue, Int64(newValue))
+            // Work that has more time than what came before it is noticed when that one's is over: the timer is set anew then.
+            if newValue != 0 && (expiry == 0 || newValue < expiry) { setTimer(newValue) }
         }
     }
 
-    /// Whether the time is over. The timer may have expired without that, where a module has closed all descriptors and the child can't
-    /// set it any more: it is set anew then.
+    /// When the timer expires; 0 for never.
+    private var expiry: Int {
+        get { number(40) }
+        set { setNumber(40, newValue) }
+    }
+
+    private func setTimer(_ time: Int) {
+        expiry = time
+        _ = clinux_timer_set(timer.rawValue, Int64(time))
+    }
+
+    /// Whether the time is over. The timer may have expired without that, where the work that it was set for has ended; or where a module
+    /// has closed all descriptors and the child can't set it: it is set anew then.
     func isOverdue() -> Bool {
         let now = Clock.milliseconds
         if deadline != 0 && deadline <= now { return true }
-        _ = clinux_timer_set(timer.rawValue, Int64(deadline == 0 ? now + 1000 : deadline))
+        setTimer(deadline == 0 ? now + 1000 : deadline)
         return false
     }
 
@@ -93,7 +105,7 @@ public final class ChildProgress {
 
     /// Notes that nothing is being done that could fail by itself.
     public func end() {
-        deadline = 0
+        setNumber(16, 0)
         setNumber(24, 0)
     }
 

@@ -40,15 +40,26 @@ public enum File {
     /// Replaces `path` as a whole: a temporary file beside it is written, then renamed. A reader sees the old or the new content.
     public static func replace(_ path: String, with bytes: [UInt8], mode: mode_t = 0o600) throws(Errno) {
         let temporary = "\(path).tmp-\(getpid())"
+        let file = try create(temporary, mode: mode)
         do throws(Errno) {
-            // The mode is set on the descriptor: it holds whatever the umask and whatever an older temporary file had.
-            let file = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
-            if fchmod(file.rawValue, mode) != 0 { throw Errno.current }
+            // The umask may have taken from what others get, never from what the owner has.
+            if mode & 0o077 != 0, fchmod(file.rawValue, mode) != 0 { throw Errno.current }
             try file.writeAll(bytes)
             if rename(temporary, path) != 0 { throw Errno.current }
         } catch {
             unlink(temporary)
             throw error
+        }
+    }
+
+    private static func create(_ path: String, mode: mode_t) throws(Errno) -> FileDescriptor {
+        do throws(Errno) {
+            return try FileDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: mode)
+        } catch {
+            guard error == .exists else { throw error }
+            // What another process of this number has left has a mode, and an owner, of its own.
+            try remove(path)
+            return try FileDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: mode)
         }
     }
 

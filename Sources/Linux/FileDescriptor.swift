@@ -37,23 +37,28 @@ public struct FileDescriptor: ~Copyable {
     }
 
     /// Reads to the end of the file. Throws `EFBIG` when there are more than `limit` bytes.
-    public func readAll(limit: Int) throws(Errno) -> [UInt8] {
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 16 * 1024)
-        while true {
-            let count = chunk.withUnsafeMutableBytes { read(rawValue, $0.baseAddress, $0.count) }
-            if count < 0 {
-                if Errno.current == .interrupted { continue }
-                throw Errno.current
+    public func readAll(limit: Int) throws(Errno) -> [UInt8] { try FileDescriptor.readAll(from: rawValue, limit: limit) }
+
+    fileprivate static func readAll(from rawValue: Int32, limit: Int) throws(Errno) -> [UInt8] {
+        try withUnsafeTemporaryAllocation(byteCount: 16 * 1024, alignment: 1) { (chunk) throws(Errno) in
+            var bytes: [UInt8] = []
+            while true {
+                let count = read(rawValue, chunk.baseAddress, chunk.count)
+                if count < 0 {
+                    if Errno.current == .interrupted { continue }
+                    throw Errno.current
+                }
+                if count == 0 { return bytes }
+                bytes.append(contentsOf: chunk.prefix(count))
+                if bytes.count > limit { throw .fileTooLarge }
             }
-            if count == 0 { return bytes }
-            bytes.append(contentsOf: chunk[0..<count])
-            if bytes.count > limit { throw .fileTooLarge }
         }
     }
 
     /// Writes all of `bytes`.
-    public func writeAll(_ bytes: [UInt8]) throws(Errno) {
+    public func writeAll(_ bytes: [UInt8]) throws(Errno) { try FileDescriptor.writeAll(bytes, to: rawValue) }
+
+    fileprivate static func writeAll(_ bytes: [UInt8], to rawValue: Int32) throws(Errno) {
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes { write(rawValue, $0.baseAddress.map { $0 + done }, bytes.count - done) }
@@ -72,25 +77,11 @@ public struct FileDescriptor: ~Copyable {
 /// Standard input, output and error of the process: never closed.
 public enum StandardStream {
     /// Reads standard input to its end. Throws `EFBIG` when there are more than `limit` bytes.
-    public static func readInput(limit: Int) throws(Errno) -> [UInt8] {
-        try borrow(0) { (input) throws(Errno) in try input.readAll(limit: limit) }
-    }
+    public static func readInput(limit: Int) throws(Errno) -> [UInt8] { try FileDescriptor.readAll(from: 0, limit: limit) }
 
     /// Writes to standard output.
-    public static func writeOutput(_ text: String) throws(Errno) { try borrow(1) { (output) throws(Errno) in try output.writeAll(text) } }
+    public static func writeOutput(_ text: String) throws(Errno) { try FileDescriptor.writeAll(Array(text.utf8), to: 1) }
 
     /// Writes to standard error; a failure has nowhere to be told.
-    public static func writeError(_ text: String) { try? borrow(2) { (error) throws(Errno) in try error.writeAll(text) } }
-
-    private static func borrow<T>(_ number: Int32, _ body: (borrowing FileDescriptor) throws(Errno) -> T) throws(Errno) -> T {
-        let copy = dup3Cloexec(number)
-        if copy < 0 { throw Errno.current }
-        return try body(FileDescriptor(owning: copy))
-    }
-
-    private static func dup3Cloexec(_ number: Int32) -> Int32 {
-        let copy = dup(number)
-        if copy >= 0 { _ = clinux_set_cloexec(copy) }
-        return copy
-    }
+    public static func writeError(_ text: String) { try? FileDescriptor.writeAll(Array(text.utf8), to: 2) }
 }

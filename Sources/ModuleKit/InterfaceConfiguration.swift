@@ -6,7 +6,7 @@ import Netlink
 
 /// Gives a container's interface its addresses and routes, and brings it up.
 ///
-/// What the reference's `ConfigureIface` does, in one message to the kernel for the link and all addresses, and one for the routes.
+/// What the reference's `ConfigureIface` does, in one message to the kernel; with IPv6 in two.
 public struct InterfaceConfiguration {
     /// How long duplicate address detection may take, in milliseconds.
     private static let detectionLimit = 5_000
@@ -40,12 +40,12 @@ public struct InterfaceConfiguration {
         try setParameters()
         let socket = try call.containerNetlink()
         let detection = try startDetection()
-        for ip in result.ips {
-            try attempt(
-                try socket.addAddress(
-                    ip.address, index: link.index, name: link.name, noDAD: !detectsDuplicates, noPrefixRoute: isPointToPoint))
-        }
-        try bringUp(socket)
+        var steps: [LinkStep] = [.announceAddresses]
+        steps += result.ips.map { .address($0.address, noDAD: !detectsDuplicates, noPrefixRoute: isPointToPoint) }
+        steps.append(.up)
+        let routes: [LinkStep] = routeRequests.map { .route($0) }
+        // An IPv6 route may need an address that the kernel has yet to set up.
+        try take(hasIPv6 ? steps : steps + routes, socket)
         if let detection {
             try attempt(
                 try detection.wait(
@@ -53,23 +53,30 @@ public struct InterfaceConfiguration {
         } else if hasIPv6 {
             try awaitSetup(socket)
         }
-        if isPointToPoint {
-            for ip in result.ips { try addGateway(of: ip, socket) }
-        }
-        for route in result.routes { try add(route, socket) }
+        if hasIPv6 { try take(routes, socket) }
     }
 
-    private func bringUp(_ socket: NetlinkSocket) throws(CNIError) {
-        do throws(NetlinkError) {
-            try socket.setLink(index: link.index, name: link.name, LinkChange(up: true))
-        } catch {
-            let details =
-                switch error.errno.rawValue {
-                case EADDRINUSE: "its hardware address is in use by another link of the same master, or by the master itself"
-                case ENETDOWN: "the link that it is on is down: bring that up first"
-                default: error.cni.details
-                }
-            throw CNIError(error.cni.message, details: details)
+    /// Takes the steps; the first that failed is an error, unless it does without.
+    private func take(_ steps: [LinkStep], _ socket: NetlinkSocket) throws(CNIError) {
+        for (step, error) in try attempt(try socket.take(steps, index: link.index, name: link.name)) {
+            switch step {
+            // Neighbours who knew the address find out in some seconds.
+            case .announceAddresses: call.log(.debug, error.cni.text)
+            case .route(let route) where error.errno == .exists:
+                // The same one twice is once.
+                let present = try attempt(try socket.routes(route.destination.address.family, link: link.index))
+                if !present.contains(where: { route.matches($0) }) { throw error.cni }
+            case .up: throw CNIError(error.cni.message, details: InterfaceConfiguration.advice(error))
+            default: throw error.cni
+            }
+        }
+    }
+
+    private static func advice(_ error: NetlinkError) -> String {
+        switch error.errno.rawValue {
+        case EADDRINUSE: "its hardware address is in use by another link of the same master, or by the master itself"
+        case ENETDOWN: "the link that it is on is down: bring that up first"
+        default: error.cni.details
         }
     }
 
@@ -92,61 +99,46 @@ public struct InterfaceConfiguration {
     /// RFC 8200, section 5: the kernel has no IPv6 on a link with less.
     private static let leastMTU = 1280
 
-    /// Kernel parameters of the interface. Those that only announce an address may be missing; those that IPv6 needs may not.
+    /// Kernel parameters that IPv6 needs. Those that only announce an address may be missing.
     private func setParameters() throws(CNIError) {
         if hasIPv6 && link.mtu < InterfaceConfiguration.leastMTU {
             throw CNIError(
                 "add IPv6 addresses to \(link.name), mtu \(link.mtu): IPv6 needs \(InterfaceConfiguration.leastMTU) bytes",
                 details: "use a larger mtu, or ranges of IPv4 only")
         }
+        if !hasIPv6 { return }
         try call.inContainer { () throws(CNIError) in
-            // The kernel announces the address when the link comes up: no neighbour keeps one of an earlier owner.
-            try? Sysctl.ensure("1", at: ["net", "ipv4", "conf", link.name, "arp_notify"])
             let conf = ["net", "ipv6", "conf", link.name]
-            if !hasIPv6 {
-                if !detectsDuplicates { try? Sysctl.ensure("0", at: conf + ["accept_dad"]) }
-                return
-            }
             try Sysctl.ensure("0", at: ["net", "ipv6", "conf", "lo", "disable_ipv6"])
             try Sysctl.ensure("0", at: conf + ["disable_ipv6"])
-            try Sysctl.ensure("1", at: conf + ["keep_addr_on_down"])
-            try? Sysctl.ensure("1", at: conf + ["ndisc_notify"])
+            try Sysctl.set("1", at: conf + ["keep_addr_on_down"])
+            try? Sysctl.set("1", at: conf + ["ndisc_notify"])
             if detectsDuplicates { try? Sysctl.ensure("1", at: conf + ["enhanced_dad"]) }
             try? Sysctl.ensure(detectsDuplicates ? "1" : "0", at: conf + ["accept_dad"])
         }
     }
 
-    /// Adds the routes to an address's gateway, and over it to the address's network.
-    private func addGateway(of ip: CNIResult.IP, _ socket: NetlinkSocket) throws(CNIError) {
-        guard let gateway = ip.gateway else { return }
-        let source = ip.address.address
-        try add(RouteRequest(destination: IPNetwork(host: gateway), link: link.index, source: source), socket)
-        if ip.address.prefix == source.family.bits { return }
-        try add(RouteRequest(destination: ip.address.network, gateway: gateway, link: link.index, source: source), socket)
+    private var routeRequests: [RouteRequest] {
+        (isPointToPoint ? result.ips.flatMap { gatewayRoutes($0) } : []) + result.routes.map { request($0) }
     }
 
-    /// Adds a route: by its own gateway, else by that of the family's first address, else on the link; one whose scope is the link has no
-    /// gateway.
-    private func add(_ route: CNIResult.Route, _ socket: NetlinkSocket) throws(CNIError) {
+    /// The routes to an address's gateway, and over it to the address's network.
+    private func gatewayRoutes(_ ip: CNIResult.IP) -> [RouteRequest] {
+        guard let gateway = ip.gateway else { return [] }
+        let source = ip.address.address
+        let host = RouteRequest(destination: IPNetwork(host: gateway), link: link.index, source: source)
+        if ip.address.prefix == source.family.bits { return [host] }
+        return [host, RouteRequest(destination: ip.address.network, gateway: gateway, link: link.index, source: source)]
+    }
+
+    /// A route by its own gateway, else by that of the family's first address, else on the link; one whose scope is the link has no gateway.
+    private func request(_ route: CNIResult.Route) -> RouteRequest {
         let family = route.destination.address.family
         let isOnLink = (route.scope ?? 0) >= Int(RT_SCOPE_LINK.rawValue)
         let usual = result.ips.first { $0.address.address.family == family && $0.gateway != nil }?.gateway
-        let gateway = route.gateway ?? (isOnLink ? nil : usual)
-        try add(
-            RouteRequest(
-                destination: route.destination, gateway: gateway, link: link.index, table: route.table, scope: route.scope,
-                priority: route.priority, mtu: route.mtu, advertisedMSS: route.advertisedMSS), socket)
-    }
-
-    /// Adds a route. The same one twice is once.
-    private func add(_ request: RouteRequest, _ socket: NetlinkSocket) throws(CNIError) {
-        do throws(NetlinkError) {
-            try socket.addRoute(request)
-        } catch {
-            guard error.errno == .exists else { throw error.cni }
-            let present = try attempt(try socket.routes(request.destination.address.family, link: link.index))
-            if !present.contains(where: { request.matches($0) }) { throw error.cni }
-        }
+        return RouteRequest(
+            destination: route.destination, gateway: route.gateway ?? (isOnLink ? nil : usual), link: link.index, table: route.table,
+            scope: route.scope, priority: route.priority, mtu: route.mtu, advertisedMSS: route.advertisedMSS)
     }
 }
 

@@ -13,21 +13,28 @@ public enum VethPair {
     ///   - master: the index of the host end's bridge; nil for none.
     ///   - mtu: of both ends; nil for the kernel's.
     ///   - mac: the container's hardware address; nil for a random one.
-    public static func make(_ call: ModuleCall, master: Int32? = nil, mtu: Int?, mac: MACAddress?) throws(CNIError) -> String {
+    ///   - port: what the host's end is to be as a port of its bridge, VLANs apart.
+    public static func make(
+        _ call: ModuleCall, master: Int32? = nil, mtu: Int?, mac: MACAddress?, port: BridgePortChange = BridgePortChange()
+    ) throws(CNIError) -> String {
         let host = try call.hostNetlink()
         var attempts = 0
         while true {
             let name = "veth" + Hex.text(try randomBytes(4))
             let veth = VethRequest(
-                name: name, master: master, mtu: mtu, peerName: call.interfaceName, peerMAC: mac, peerNamespace: try call.requireNetns())
+                name: name, master: master, mtu: mtu, peerName: call.interfaceName, peerMAC: mac, peerNamespace: try call.requireNetns(),
+                port: port)
             do throws(NetlinkError) {
                 try host.createVeth(veth)
-                try? Sysctl.ensure("0", at: ["net", "ipv6", "conf", name, "accept_ra"])
+                try? Sysctl.set("0", at: ["net", "ipv6", "conf", name, "accept_ra"])
                 return name
             } catch {
                 attempts += 1
                 // Either end's name may be the one that is taken.
-                if error.errno != .exists || attempts == 10 { throw error.cni }
+                if error.errno != .exists || attempts == 10 {
+                    _ = try? host.deleteLink(named: name)
+                    throw error.cni
+                }
                 if try call.containerInterface() != nil { throw call.interfaceExists(kind: "veth") }
             }
         }

@@ -6,6 +6,28 @@ import Linux
 public final class NetworkNamespace {
     /// The open descriptor; closed when this value goes away.
     public let fd: Int32
+    /// What tells it from other namespaces; asked of the kernel once.
+    private lazy var identity: Identity? = {
+        var status = stat()
+        return fstat(fd, &status) == 0 ? Identity(status) : nil
+    }()
+
+    private struct Identity: Equatable {
+        let device: dev_t
+        let inode: ino_t
+
+        init(_ status: stat) {
+            device = status.st_dev
+            inode = status.st_ino
+        }
+
+        /// Nil where `path` leads nowhere.
+        init?(_ path: String) {
+            var status = stat()
+            if path.isEmpty || stat(path, &status) != 0 { return nil }
+            self.init(status)
+        }
+    }
 
     private init(fd: Int32) { self.fd = fd }
 
@@ -42,28 +64,27 @@ public final class NetworkNamespace {
 
     /// The calling thread's own.
     public static func current() throws(CNIError) -> NetworkNamespace {
-        let descriptor = clinux_open("/proc/thread-self/ns/net", O_RDONLY, 0)
+        let descriptor = clinux_open(ownPath, O_RDONLY, 0)
         if descriptor < 0 { throw CNIError(.invalidNetns, "open the thread's own network namespace: \(Errno.current.text)") }
         return NetworkNamespace(fd: descriptor)
     }
 
     /// Puts the calling thread into this namespace. False where it was in another one.
     public func returnHere() throws(CNIError) -> Bool {
-        var own = stat()
-        var wanted = stat()
-        if stat("/proc/thread-self/ns/net", &own) == 0, fstat(fd, &wanted) == 0, own.st_dev == wanted.st_dev, own.st_ino == wanted.st_ino {
-            return true
-        }
+        if let identity, Identity(NetworkNamespace.ownPath) == identity { return true }
         try goBack()
         return false
     }
 
+    /// Whether `path` leads to this namespace. False where it can't be examined.
+    public func isAt(_ path: String) -> Bool { identity.map { Identity(path) == $0 } ?? false }
+
+    private static let ownPath = "/proc/thread-self/ns/net"
+
     /// Whether `path` is the calling thread's own network namespace. False where it can't be examined.
     public static func isCurrent(_ path: String) -> Bool {
-        var own = stat()
-        var other = stat()
-        guard !path.isEmpty, stat(path, &other) == 0, stat("/proc/thread-self/ns/net", &own) == 0 else { return false }
-        return own.st_dev == other.st_dev && own.st_ino == other.st_ino
+        guard let other = Identity(path) else { return false }
+        return Identity(ownPath) == other
     }
 
     /// Runs `body` with the calling thread in a new network namespace, which is gone afterwards: to try out what the kernel can do. False
@@ -77,7 +98,11 @@ public final class NetworkNamespace {
     /// Runs `body` with the calling thread in the namespace `fd`, and puts the thread back whatever happens. The corresponding C function
     /// is `setns`.
     public static func with<T>(fd: Int32, _ body: () throws(CNIError) -> T) throws(CNIError) -> T {
-        let own = try current()
+        try with(fd: fd, from: try current(), body)
+    }
+
+    /// The same for a caller that has the thread's own namespace open: `own`.
+    public static func with<T>(fd: Int32, from own: NetworkNamespace, _ body: () throws(CNIError) -> T) throws(CNIError) -> T {
         if setns(fd, CLONE_NEWNET) != 0 { throw CNIError(.invalidNetns, "enter network namespace: \(Errno.current.text)") }
         return try own.goBack(after: body)
     }

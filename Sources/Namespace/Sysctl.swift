@@ -28,7 +28,17 @@ public enum Sysctl {
         }
     }
 
-    /// Sets the value where it is another. A parameter may be read-only and right already, as in a container.
+    /// Sets the value without a look at what it is: for one that usually is another. A parameter may be read-only and right already, as in a
+    /// container.
+    public static func set(_ value: String, at parts: [String]) throws(CNIError) {
+        do throws(CNIError) {
+            try write(value, to: parts)
+        } catch {
+            if (try? read(parts)) != value { throw error }
+        }
+    }
+
+    /// Sets the value where it is another: for one that usually is right. A parameter may be read-only and right already, as in a container.
     public static func ensure(_ value: String, at parts: [String]) throws(CNIError) {
         if try read(parts) != value { try write(value, to: parts) }
     }

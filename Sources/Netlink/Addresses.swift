@@ -48,6 +48,11 @@ extension NetlinkSocket {
     public func addAddress(
         _ address: IPNetwork, index: Int32, name: String, noDAD: Bool = false, noPrefixRoute: Bool = false
     ) throws(NetlinkError) {
+        try request(
+            newAddress(address, index: index, noDAD: noDAD, noPrefixRoute: noPrefixRoute), "add address \(address.text) to \(name)")
+    }
+
+    func newAddress(_ address: IPNetwork, index: Int32, noDAD: Bool, noPrefixRoute: Bool) -> NetlinkMessage {
         let family = address.address.family
         var message = addressMessage(RTM_NEWADDR, address, index: index, flags: NLM_F_CREATE | NLM_F_EXCL)
         if family == .v4 && address.prefix < 31 {
@@ -55,7 +60,7 @@ extension NetlinkSocket {
         }
         let flags = (family == .v6 && noDAD ? UInt32(IFA_F_NODAD) : 0) | (noPrefixRoute ? UInt32(IFA_F_NOPREFIXROUTE) : 0)
         if flags != 0 { message.attribute(Int32(IFA_FLAGS), flags) }
-        try request(message, "add address \(address.text) to \(name)")
+        return message
     }
 
     /// Removes an address from a link. False where the link does not have it.

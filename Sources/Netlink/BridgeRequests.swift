@@ -37,7 +37,25 @@ public struct BridgePortChange: Sendable {
         self.vlans = vlans
     }
 
-    fileprivate var text: String {
+    /// The message that sets what is not about VLANs; nil where there is nothing. It names the port, which may just be being made.
+    func settings(named name: String) -> NetlinkMessage? {
+        if hairpin == nil && isolated == nil { return nil }
+        var message = NetlinkMessage(link: RTM_NEWLINK)
+        message.attribute(Int32(IFLA_IFNAME), name)
+        message.nested(Int32(IFLA_LINKINFO)) { info in
+            info.attribute(Int32(IFLA_INFO_SLAVE_KIND), "bridge")
+            info.nested(Int32(IFLA_INFO_SLAVE_DATA)) { appendSettings(to: &$0) }
+        }
+        return message
+    }
+
+    fileprivate func appendSettings(to port: inout NetlinkMessage) {
+        if let hairpin { port.attribute(Int32(IFLA_BRPORT_MODE), UInt8(hairpin ? 1 : 0)) }
+        if let isolated { port.attribute(Int32(IFLA_BRPORT_ISOLATED), UInt8(isolated ? 1 : 0)) }
+    }
+
+    /// In words, for errors.
+    var text: String {
         var parts: [String] = []
         if let hairpin { parts.append("hairpin \(hairpin ? "on" : "off")") }
         if let isolated { parts.append("isolated \(isolated ? "on" : "off")") }
@@ -73,10 +91,7 @@ extension NetlinkSocket {
         if text.isEmpty { return }
         var message = NetlinkMessage(bridgePort: RTM_SETLINK, index: index)
         if change.hairpin != nil || change.isolated != nil {
-            message.nested(Int32(IFLA_PROTINFO)) { port in
-                if let hairpin = change.hairpin { port.attribute(Int32(IFLA_BRPORT_MODE), UInt8(hairpin ? 1 : 0)) }
-                if let isolated = change.isolated { port.attribute(Int32(IFLA_BRPORT_ISOLATED), UInt8(isolated ? 1 : 0)) }
-            }
+            message.nested(Int32(IFLA_PROTINFO)) { change.appendSettings(to: &$0) }
         }
         if !change.vlans.isEmpty {
             message.nested(Int32(IFLA_AF_SPEC)) { list in

@@ -16,10 +16,13 @@ public struct VethRequest: Sendable {
     public var peerMAC: MACAddress?
     /// The far end's network namespace, open; nil for the same one.
     public var peerNamespace: Int32?
+    /// What the near end is to be as a port of its bridge, VLANs apart.
+    public var port: BridgePortChange
 
     /// Makes one of these parts.
     public init(
-        name: String, master: Int32? = nil, mtu: Int? = nil, peerName: String, peerMAC: MACAddress? = nil, peerNamespace: Int32? = nil
+        name: String, master: Int32? = nil, mtu: Int? = nil, peerName: String, peerMAC: MACAddress? = nil, peerNamespace: Int32? = nil,
+        port: BridgePortChange = BridgePortChange()
     ) {
         self.name = name
         self.master = master
@@ -27,6 +30,7 @@ public struct VethRequest: Sendable {
         self.peerName = peerName
         self.peerMAC = peerMAC
         self.peerNamespace = peerNamespace
+        self.port = port
     }
 }
 
@@ -108,16 +112,19 @@ extension NetlinkSocket {
     public func link(named name: String) throws(NetlinkError) -> LinkInfo? {
         var message = NetlinkMessage(link: RTM_GETLINK)
         message.attribute(Int32(IFLA_IFNAME), name)
-        return try link(message, "look up link \(name)")
+        return try ask(message, "look up link \(name)")
     }
 
     /// The link of this index; nil where there is none.
     public func link(index: Int32) throws(NetlinkError) -> LinkInfo? {
-        try link(NetlinkMessage(link: RTM_GETLINK, index: index), "look up link number \(index)")
+        try ask(NetlinkMessage(link: RTM_GETLINK, index: index), "look up link number \(index)")
     }
 
-    private func link(_ message: NetlinkMessage, _ operation: @autoclosure () -> String) throws(NetlinkError) -> LinkInfo? {
+    private func ask(_ message: NetlinkMessage, _ operation: @autoclosure () -> String) throws(NetlinkError) -> LinkInfo? {
         do throws(NetlinkError) {
+            var message = message
+            // Nobody here looks at counters, and there are more of them than of all else.
+            message.attribute(Int32(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
             return try request(message, operation()).first.map { LinkInfo($0) }
         } catch {
             if error.errno == .noDevice { return nil }
@@ -126,7 +133,8 @@ extension NetlinkSocket {
     }
 
     /// Makes a veth pair in one message: the near end up and in its bridge, the far end in its namespace under its final name, down
-    /// (a peer can't be made up: ENOTCONN). Fails with EEXIST where one of the names is taken.
+    /// (a peer can't be made up: ENOTCONN). Fails with EEXIST where one of the names is taken; where the bridge's port can't be as it is
+    /// to be, the pair is there when this throws another error.
     public func createVeth(_ veth: VethRequest) throws(NetlinkError) {
         var message = newLink(up: true)
         message.attribute(Int32(IFLA_IFNAME), veth.name)
@@ -141,7 +149,11 @@ extension NetlinkSocket {
                 if let namespace = veth.peerNamespace { peer.attribute(Int32(IFLA_NET_NS_FD), namespace) }
             }
         }
-        try request(message, "create veth \(veth.name) with peer \(veth.peerName)" + (veth.mtu.map { ", mtu \($0)" } ?? ""))
+        try request(all: [message] + (veth.port.settings(named: veth.name).map { [$0] } ?? [])) {
+            $0 == 0
+                ? "create veth \(veth.name) with peer \(veth.peerName)" + (veth.mtu.map { ", mtu \($0)" } ?? "")
+                : "set \(veth.port.text) on bridge port \(veth.name)"
+        }
     }
 
     /// The beginning of a request for a new link.

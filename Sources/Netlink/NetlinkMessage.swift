@@ -30,8 +30,11 @@ public struct NetlinkMessage: Sendable {
     /// Whether there is an answer in any case.
     var isAcknowledged: Bool { has(NLM_F_ACK) }
 
-    /// Whether it begins a batch of nfnetlink.
-    var isBatchMark: Bool { bytes[...].number(at: 4, as: UInt16.self) == UInt16(NFNL_MSG_BATCH_BEGIN) }
+    /// Whether it begins or ends a batch of nfnetlink.
+    var isBatchMark: Bool {
+        let type = Int32(bytes[...].number(at: 4, as: UInt16.self))
+        return type == NFNL_MSG_BATCH_BEGIN || type == NFNL_MSG_BATCH_END
+    }
 
     /// Appends a number.
     public mutating func append<T: FixedWidthInteger>(_ number: T) {
@@ -65,10 +68,16 @@ public struct NetlinkMessage: Sendable {
     }
 
     /// The message as it is sent.
-    func finished(sequence: UInt32) -> [UInt8] {
+    ///
+    /// - Parameter acknowledged: whether there is to be an answer in any case; nil for what the message was made with.
+    func finished(sequence: UInt32, acknowledged: Bool? = nil) -> [UInt8] {
         var copy = self
         copy.set(UInt32(bytes.count), at: 0)
         copy.set(sequence, at: 8)
+        if let acknowledged {
+            let flags = bytes[...].number(at: 6, as: UInt16.self)
+            copy.set(acknowledged ? flags | UInt16(NLM_F_ACK) : flags & ~UInt16(NLM_F_ACK), at: 6)
+        }
         return copy.bytes
     }
 

@@ -14,30 +14,44 @@ public struct NetlinkReply: Sendable {
 
 /// The attributes in a stretch of bytes. What the kernel did not send, or sent cut short, is simply not there.
 public struct NetlinkAttributes: Sendable {
-    private let entries: [(type: UInt16, value: ArraySlice<UInt8>)]
+    private let bytes: ArraySlice<UInt8>
 
-    /// Splits the bytes into attributes; stops at the first whose length can't be.
-    public init(_ bytes: ArraySlice<UInt8>) {
-        var entries: [(type: UInt16, value: ArraySlice<UInt8>)] = []
-        var rest = bytes
-        while rest.count >= 4 {
-            let length = Int(rest.number(at: 0, as: UInt16.self))
-            guard length >= 4, length <= rest.count else { break }
-            // The upper two bits are flags (nested, byte order), not part of the type.
-            entries.append((rest.number(at: 2, as: UInt16.self) & 0x3fff, rest.prefix(length).dropFirst(4)))
-            rest = rest.dropFirst((length + 3) & ~3)
-        }
-        self.entries = entries
-    }
+    /// The attributes that these bytes are; what follows the first whose length can't be is none.
+    public init(_ bytes: ArraySlice<UInt8>) { self.bytes = bytes }
 
     /// The bytes of an attribute; nil where it is not there.
     public subscript(type: Int32) -> ArraySlice<UInt8>? {
-        for entry in entries where Int32(entry.type) == type { return entry.value }
-        return nil
+        var found: ArraySlice<UInt8>?
+        visit { number, value in
+            if Int32(number) != type { return true }
+            found = bytes[value]
+            return false
+        }
+        return found
     }
 
     /// All attributes, in order: for lists.
-    public var values: [(type: UInt16, value: ArraySlice<UInt8>)] { entries }
+    public var values: [(type: UInt16, value: ArraySlice<UInt8>)] {
+        var entries: [(type: UInt16, value: ArraySlice<UInt8>)] = []
+        visit { number, value in
+            entries.append((number, bytes[value]))
+            return true
+        }
+        return entries
+    }
+
+    /// Goes along the attributes, until `body`, which gets each one's type and place, says that it is enough: false.
+    private func visit(_ body: (UInt16, Range<Int>) -> Bool) {
+        var next = bytes.startIndex
+        while bytes.endIndex - next >= 4 {
+            let rest = bytes[next...]
+            let length = Int(rest.number(at: 0, as: UInt16.self))
+            guard length >= 4, length <= rest.count else { return }
+            // The upper two bits are flags (nested, byte order), not part of the type.
+            if !body(rest.number(at: 2, as: UInt16.self) & 0x3fff, next + 4..<next + length) { return }
+            next = min(next + (length + 3) & ~3, bytes.endIndex)
+        }
+    }
 
     /// An attribute that is a number in the machine's byte order; nil where it is not there or too short.
     public func number<T: FixedWidthInteger & UnsignedInteger>(_ type: Int32, as kind: T.Type) -> T? {

@@ -11,7 +11,9 @@ public final class NetlinkSocket {
     // libmnl's socket, where this one was opened here.
     private let socket: OpaquePointer?
     private var sequence: UInt32
-    private var buffer = [UInt8](repeating: 0, count: 32 * 1024)
+
+    /// The longest datagram that the kernel sends in answer to a request.
+    private static let datagramLimit = 32 * 1024
 
     /// Works on a socket that someone else opened and closes.
     public init(borrowing descriptor: Int32) {
@@ -39,11 +41,14 @@ public final class NetlinkSocket {
             throw NetlinkError(operation: "open a netlink socket", errno: .current)
         }
         // Each is a help, none is needed: kernels that lack one still answer.
-        for option in family == NETLINK_ROUTE ? [NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK] : [NETLINK_EXT_ACK] {
-            var on: Int32 = 1
-            mnl_socket_setsockopt(socket, option, &on, socklen_t(MemoryLayout<Int32>.size))
-        }
+        switchOn(NETLINK_EXT_ACK, socket)
+        if family == NETLINK_ROUTE { switchOn(NETLINK_GET_STRICT_CHK, socket) }
         return NetlinkSocket(owning: socket)
+    }
+
+    private static func switchOn(_ option: Int32, _ socket: OpaquePointer) {
+        var on: Int32 = 1
+        mnl_socket_setsockopt(socket, option, &on, socklen_t(MemoryLayout<Int32>.size))
     }
 
     /// Opens a socket that gets the messages of multicast groups (RTNLGRP_…), in a network namespace; nil for the thread's own.
@@ -68,15 +73,22 @@ public final class NetlinkSocket {
         var polled = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         let left = deadline - Clock.milliseconds
         if left <= 0 || poll(&polled, 1, Int32(clamping: left)) == 0 { return false }
-        while buffer.withUnsafeMutableBytes({ recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT)) }) > 0 {}
+        // What is longer than the byte that is read is dropped with it.
+        var first: UInt8 = 0
+        while recv(descriptor, &first, 1, Int32(MSG_DONTWAIT)) > 0 {}
         return true
     }
 
     /// Opens a socket in another network namespace. The thread is back in its own when this returns.
-    public static func open(inNamespace namespace: Int32, protocol family: Int32 = NETLINK_ROUTE) throws(NetlinkError) -> NetlinkSocket {
+    ///
+    /// - Parameter home: the thread's own namespace, where the caller has it open.
+    public static func open(
+        inNamespace namespace: Int32, from home: NetworkNamespace? = nil, protocol family: Int32 = NETLINK_ROUTE
+    ) throws(NetlinkError) -> NetlinkSocket {
         var opened: Result<NetlinkSocket, NetlinkError>?
         do throws(CNIError) {
-            try NetworkNamespace.with(fd: namespace) {
+            let own = if let home { home } else { try NetworkNamespace.current() }
+            try NetworkNamespace.with(fd: namespace, from: own) {
                 do throws(NetlinkError) { opened = .success(try open(protocol: family)) } catch { opened = .failure(error) }
             }
         } catch {
@@ -89,40 +101,78 @@ public final class NetlinkSocket {
         }
     }
 
+    /// Why an exchange failed: what it was for is known to the caller. Where that were handed down as a closure, the compiler would make a
+    /// copy of all the code below for each request that there is.
+    private struct Failure: Error {
+        let errno: Errno
+        var kernelMessage: String?
+
+        func during(_ operation: String) -> NetlinkError {
+            NetlinkError(operation: operation, errno: errno, kernelMessage: kernelMessage)
+        }
+    }
+
     /// Sends a request and returns the messages of its answer.
     ///
     /// A list that changed while the kernel wrote it (NLM_F_DUMP_INTR) is asked for again, at most three times.
     @discardableResult
     public func request(_ message: NetlinkMessage, _ operation: @autoclosure () -> String) throws(NetlinkError) -> [NetlinkReply] {
+        do throws(Failure) { return try exchange(message) } catch { throw error.during(operation()) }
+    }
+
+    /// Sends several messages as one datagram, and waits for the answer to the last of them. The kernel takes them in order; an error of one
+    /// does not keep it from the next, unless they begin and end a batch of nfnetlink. The first error is thrown.
+    ///
+    /// - Parameter operation: what the message of this index is for.
+    public func request(all messages: [NetlinkMessage], _ operation: (Int) -> String) throws(NetlinkError) {
+        if let first = try failures(ofAll: messages, operation).first { throw first.error }
+    }
+
+    /// The same for messages that may fail: which did, in their order. Throws where the kernel can't be asked.
+    func failures(
+        ofAll messages: [NetlinkMessage], _ operation: (Int) -> String
+    ) throws(NetlinkError) -> [(index: Int, error: NetlinkError)] {
+        if messages.isEmpty { return [] }
+        do throws(Failure) {
+            return try exchange(all: messages).map { ($0.index, $0.failure.during(operation($0.index))) }
+        } catch {
+            throw error.during(operation(messages.count - 1))
+        }
+    }
+
+    @inline(never)
+    private func exchange(_ message: NetlinkMessage) throws(Failure) -> [NetlinkReply] {
         var attempts = 0
         while true {
             let number = nextSequence()
-            try send(message.finished(sequence: number), operation())
-            let answer = try receive(number, single: !message.isDump && !message.isAcknowledged, operation())
+            try send(message.finished(sequence: number))
+            let answer = try receive(number, single: !message.isDump && !message.isAcknowledged)
             attempts += 1
             if !answer.interrupted || attempts == 4 { return answer.replies }
         }
     }
 
-    /// Sends several messages as one datagram, and waits for the answer to the last of them that asks for one. The kernel takes them in order; an
-    /// error of one does not keep it from the next, unless they begin and end a batch of nfnetlink. The first error is thrown.
-    ///
-    /// - Parameter operation: what the message of this index is for.
-    public func request(all messages: [NetlinkMessage], _ operation: (Int) -> String) throws(NetlinkError) {
-        guard let last = messages.lastIndex(where: { $0.isAcknowledged }) else { return }
-        let numbers = messages.map { _ in nextSequence() }
+    /// The messages that failed, and why.
+    @inline(never)
+    private func exchange(all messages: [NetlinkMessage]) throws(Failure) -> [(index: Int, failure: Failure)] {
+        // Of a batch of nfnetlink the last message is its end, which is not answered.
+        let last = messages.lastIndex { !$0.isBatchMark } ?? 0
+        if Int(sequence) + messages.count >= 0x7fff_ffff { sequence = 0 }
+        let first = sequence + 1
         var bytes: [UInt8] = []
-        for (message, number) in zip(messages, numbers) { bytes += message.finished(sequence: number) }
-        try send(bytes, operation(last))
-        var failure: NetlinkError?
-        while true {
-            let (type, flags, sequence, payload) = try nextMessage(operation(last))
-            guard Int32(type) == NLMSG_ERROR, let index = numbers.firstIndex(of: sequence) else { continue }
-            do throws(NetlinkError) { try check(payload, flags, operation(index)) } catch { failure = failure ?? error }
-            // An error of the batch as a whole is about its first message, and then nothing else is answered.
-            if index == last || (index == 0 && failure != nil && messages[0].isBatchMark) { break }
+        for (index, message) in messages.enumerated() {
+            bytes += message.finished(sequence: nextSequence(), acknowledged: index == last)
         }
-        if let failure { throw failure }
+        try send(bytes)
+        var failed: [(index: Int, failure: Failure)] = []
+        while true {
+            let (type, flags, sequence, payload) = try nextMessage()
+            let index = Int(sequence) - Int(first)
+            guard Int32(type) == NLMSG_ERROR, messages.indices.contains(index) else { continue }
+            do throws(Failure) { try check(payload, flags) } catch { failed.append((index, error)) }
+            // An error of the batch as a whole is about its first message, and then nothing else is answered.
+            if index == last || (index == 0 && !failed.isEmpty && messages[0].isBatchMark) { return failed }
+        }
     }
 
     private func nextSequence() -> UInt32 {
@@ -130,7 +180,7 @@ public final class NetlinkSocket {
         return sequence
     }
 
-    private func send(_ bytes: [UInt8], _ operation: @autoclosure () -> String) throws(NetlinkError) {
+    private func send(_ bytes: [UInt8]) throws(Failure) {
         var kernel = sockaddr_nl()
         kernel.nl_family = sa_family_t(AF_NETLINK)
         while true {
@@ -140,7 +190,7 @@ public final class NetlinkSocket {
                 }
             }
             if sent == bytes.count { return }
-            if Errno.current != .interrupted { throw NetlinkError(operation: operation(), errno: .current) }
+            if Errno.current != .interrupted { throw Failure(errno: .current) }
         }
     }
 
@@ -150,24 +200,22 @@ public final class NetlinkSocket {
     private var pending: ArraySlice<UInt8> = []
 
     /// - Parameter single: whether the answer is one message: the question of an object, without an acknowledgement.
-    private func receive(
-        _ number: UInt32, single: Bool, _ operation: @autoclosure () -> String
-    ) throws(NetlinkError) -> (replies: [NetlinkReply], interrupted: Bool) {
+    private func receive(_ number: UInt32, single: Bool) throws(Failure) -> (replies: [NetlinkReply], interrupted: Bool) {
         var replies: [NetlinkReply] = []
         var interrupted = false
         while true {
-            let (type, flags, sequence, payload) = try nextMessage(operation())
+            let (type, flags, sequence, payload) = try nextMessage()
             // An answer to what an earlier user of the socket did not wait for.
             if sequence != number { continue }
             if flags & UInt16(NLM_F_DUMP_INTR) != 0 { interrupted = true }
             switch Int32(type) {
             case NLMSG_ERROR:
-                try check(payload, flags, operation())
+                try check(payload, flags)
                 return (replies, interrupted)
             case NLMSG_DONE:
                 // A list that the kernel could not write to its end says so here.
                 let code = payload.count < 4 ? 0 : Int32(bitPattern: payload.number(at: 0, as: UInt32.self))
-                if code < 0 { throw NetlinkError(operation: operation(), errno: Errno(rawValue: code == Int32.min ? EINVAL : -code)) }
+                if code < 0 { throw Failure(errno: Errno(rawValue: code == Int32.min ? EINVAL : -code)) }
                 return (replies, interrupted)
             case NLMSG_NOOP: continue
             default:
@@ -177,9 +225,7 @@ public final class NetlinkSocket {
         }
     }
 
-    private func nextMessage(
-        _ operation: @autoclosure () -> String
-    ) throws(NetlinkError) -> (type: UInt16, flags: UInt16, sequence: UInt32, payload: ArraySlice<UInt8>) {
+    private func nextMessage() throws(Failure) -> (type: UInt16, flags: UInt16, sequence: UInt32, payload: ArraySlice<UInt8>) {
         while true {
             let length = Int(pending.number(at: 0, as: UInt32.self))
             if length >= NetlinkMessage.headerLength && length <= pending.count {
@@ -190,34 +236,36 @@ public final class NetlinkSocket {
                     message.dropFirst(NetlinkMessage.headerLength)
                 )
             }
-            pending = try readDatagram(operation())
+            pending = try readDatagram()[...]
         }
     }
 
-    private func readDatagram(_ operation: @autoclosure () -> String) throws(NetlinkError) -> ArraySlice<UInt8> {
-        while true {
-            // MSG_TRUNC tells the datagram's length also where the buffer is too small for it.
-            var sender: UInt32 = 0
-            let count = buffer.withUnsafeMutableBytes { clinux_receive_netlink(descriptor, $0.baseAddress, $0.count, &sender) }
-            // Other processes can send to a netlink socket too: only the kernel, which is number 0, answers.
-            if count > 0 && sender != 0 { continue }
-            if count > buffer.count { throw NetlinkError(operation: "\(operation()): answer of \(count) bytes", errno: .fileTooLarge) }
-            if count > 0 { return ArraySlice(buffer[0..<count].map { $0 }) }
-            if count == 0 { throw NetlinkError(operation: "\(operation()): empty answer", errno: Errno(rawValue: EPROTO)) }
-            if Errno.current != .interrupted { throw NetlinkError(operation: operation(), errno: .current) }
+    /// The buffer is not kept: clearing it, and the memory it takes, would cost more than the answers, most of which are short.
+    private func readDatagram() throws(Failure) -> [UInt8] {
+        try withUnsafeTemporaryAllocation(byteCount: NetlinkSocket.datagramLimit, alignment: 8) { (buffer) throws(Failure) in
+            while true {
+                // MSG_TRUNC tells the datagram's length also where the buffer is too small for it.
+                var sender: UInt32 = 0
+                let count = clinux_receive_netlink(descriptor, buffer.baseAddress, buffer.count, &sender)
+                // Other processes can send to a netlink socket too: only the kernel, which is number 0, answers.
+                if count > 0 && sender != 0 { continue }
+                if count > buffer.count { throw Failure(errno: .fileTooLarge, kernelMessage: "an answer of \(count) bytes") }
+                if count > 0 { return Array(buffer.prefix(count)) }
+                if count == 0 { throw Failure(errno: Errno(rawValue: EPROTO), kernelMessage: "an empty answer") }
+                if Errno.current != .interrupted { throw Failure(errno: .current) }
+            }
         }
     }
 
     /// Reads an NLMSG_ERROR: 0 is the acknowledgement.
-    private func check(_ payload: ArraySlice<UInt8>, _ flags: UInt16, _ operation: @autoclosure () -> String) throws(NetlinkError) {
+    private func check(_ payload: ArraySlice<UInt8>, _ flags: UInt16) throws(Failure) {
         let code = Int32(bitPattern: payload.number(at: 0, as: UInt32.self))
         if code == 0 { return }
         // With NLM_F_CAPPED the request's header alone is repeated, else the whole request; attributes follow.
         var skipped = 4 + NetlinkMessage.headerLength
         if flags & UInt16(NLM_F_CAPPED) == 0 { skipped = 4 + (Int(payload.number(at: 4, as: UInt32.self)) + 3) & ~3 }
         let attributes = NetlinkAttributes(flags & UInt16(NLM_F_ACK_TLVS) == 0 ? [] : payload.dropFirst(max(0, skipped)))
-        throw NetlinkError(
-            operation: operation(), errno: Errno(rawValue: code == Int32.min ? EINVAL : abs(code)),
-            kernelMessage: attributes.text(Int32(NLMSGERR_ATTR_MSG.rawValue)))
+        throw Failure(
+            errno: Errno(rawValue: code == Int32.min ? EINVAL : abs(code)), kernelMessage: attributes.text(Int32(NLMSGERR_ATTR_MSG.rawValue)))
     }
 }

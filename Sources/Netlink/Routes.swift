@@ -41,6 +41,9 @@ public struct RouteRequest: Sendable {
 
     /// "10.2.0.0/16 via 10.1.0.1", for errors.
     var text: String { gateway.map { "\(destination.text) via \($0.text)" } ?? destination.text }
+
+    /// What adding it is called, for errors.
+    var addition: String { "add route \(text) on link number \(link)" }
 }
 
 /// A route as the kernel describes it: RTM_NEWROUTE of rtnetlink(7).
@@ -119,8 +122,11 @@ extension NetlinkSocket {
     /// Adds a route. Fails with EEXIST where the very same one is there, unless `replace` is set; one to the same destination by another way
     /// goes before those that are there. As `ip route prepend …` or `replace`.
     public func addRoute(_ route: RouteRequest, replace: Bool = false) throws(NetlinkError) {
-        let flags = NLM_F_CREATE | (replace ? NLM_F_REPLACE : 0)
-        try request(routeMessage(route, flags: flags), "add route \(route.text) on link number \(route.link)")
+        try request(newRoute(route, replace: replace), route.addition)
+    }
+
+    func newRoute(_ route: RouteRequest, replace: Bool = false) -> NetlinkMessage {
+        routeMessage(route, flags: NLM_F_CREATE | (replace ? NLM_F_REPLACE : 0))
     }
 
     /// Deletes a route. False where there is none such. As `ip route del …`.

@@ -48,9 +48,7 @@ final class NftablesKernel {
     /// Makes the changes as one transaction. False where they are too many for one datagram, and nothing was done.
     func commit(_ changes: [NftElementChange]) throws(NftablesError) -> Bool {
         var messages = [NftablesKernel.batchMark(NFNL_MSG_BATCH_BEGIN)]
-        for (index, change) in changes.enumerated() {
-            messages.append(try message(change, acknowledged: index == changes.count - 1))
-        }
+        for change in changes { messages.append(try message(change)) }
         messages.append(NftablesKernel.batchMark(NFNL_MSG_BATCH_END))
         if messages.reduce(0, { $0 + $1.bytes.count }) > NftablesKernel.batchLimit { return false }
         do throws(NetlinkError) {
@@ -70,9 +68,9 @@ final class NftablesKernel {
         return message
     }
 
-    private func message(_ change: NftElementChange, acknowledged: Bool) throws(NftablesError) -> NetlinkMessage {
+    private func message(_ change: NftElementChange) throws(NftablesError) -> NetlinkMessage {
         let type = change.action == .add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM
-        var message = try request(type.rawValue, change.family, flags: change.action == .add ? NLM_F_CREATE : 0, acknowledged: acknowledged)
+        var message = try request(type.rawValue, change.family, flags: change.action == .add ? NLM_F_CREATE : 0)
         message.attribute(Int32(NFTA_SET_ELEM_LIST_TABLE.rawValue), change.table)
         message.attribute(Int32(NFTA_SET_ELEM_LIST_SET.rawValue), change.set)
         message.nested(Int32(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue)) { list in

@@ -9,24 +9,29 @@ public struct Boot: Equatable, Sendable {
     /// container manager (LXC does) has put a file of its own over it: that one names a container's start, and another container, with
     /// which we may share files, has another.
     public let id: String?
+    private let knownStart: Timestamp?
     /// No later than what the clock said when the kernel started: what is stamped earlier was certainly made before this boot.
-    public let start: Timestamp
+    public var start: Timestamp { knownStart ?? Boot.earliestStart }
 
     /// Makes one of these parts.
     public init(id: String?, start: Timestamp) {
         self.id = id
-        self.start = start
+        knownStart = start
+    }
+
+    private init(id: String?) {
+        self.id = id
+        knownStart = nil
     }
 
     /// The boot that is running now.
     public static func current() throws(Errno) -> Boot {
         let path = "/proc/sys/kernel/random/boot_id"
-        let text = try File.readText(path, limit: 4096)
-        let id = String(text.prefix { !$0.isWhitespace })
+        let id = String(decoding: try File.readSmall(path).prefix { $0 > 0x20 }, as: UTF8.self)
         var raw = statfs()
         if statfs(path, &raw) != 0 { throw Errno.current }
         let isKernels = raw.f_type == 0x9fa0  // procfs
-        return Boot(id: isKernels && !id.isEmpty ? id : nil, start: earliestStart)
+        return Boot(id: isKernels && !id.isEmpty ? id : nil)
     }
 
     /// Now less the time since boot. Where the clock was set forward since, that is too late (a machine without a battery clock before

@@ -23,6 +23,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/ip.h>
 #include <linux/magic.h>
 #include <linux/neighbour.h>
 #include <linux/nsfs.h>
