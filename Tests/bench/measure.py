@@ -95,7 +95,7 @@ def counts(kind, floor, mallocs):
 
 def trace(engine, command):
     with tempfile.TemporaryDirectory() as place:
-        engine.run(command, prefix=["strace", "-f", "-ff", "-y", "-qq", "-s", "0", "-o", f"{place}/t"])
+        engine.run(command, prefix=["strace", "-f", "-ff", "-y", "-qq", "-s", "64", "-o", f"{place}/t"])
         processes = len(os.listdir(place))
         lines = [line for name in os.listdir(place) for line in open(f"{place}/{name}", errors="replace")]
     calls = [line for line in lines if re.match(r"\w+\(", line)]
@@ -107,9 +107,20 @@ def trace(engine, command):
         "libraries opened": sum(bool(re.match(r"openat\(.*\.so", line)) and "= -1" not in line for line in calls),
         "netlink messages": sum(line.count("nlmsg_len=") for line in netlink),
         "netlink round trips": len(netlink),
+        "netlink dumps": sum(is_dump(line) for line in netlink),
         "bytes written to files": sum(
             int(match.group(1)) for line in calls if (match := re.match(r"p?write(?:64)?\(\d+<(?:/var|/run/cni).*= (\d+)$", line.strip()))),
     }
+
+
+def is_dump(line):
+    """Whether a message sent asks for a list: NLM_F_DUMP of a GET. strace has no names for what a fresh socket sends first."""
+    kind, flags = re.search(r"nlmsg_type=([^,]*)", line).group(1), re.search(r"nlmsg_flags=([^,]*)", line).group(1)
+    number = re.match(r"0x([0-9a-f]+)", kind)
+    # Of rtnetlink every fourth type is a GET; the others that we send are named.
+    is_get = "GET" in kind if number is None else int(number.group(1), 16) % 4 == 2
+    bits = sum(int(word, 16) for word in re.findall(r"0x[0-9a-f]+", flags))
+    return is_get and ("NLM_F_DUMP" in flags or bits & 0x300 == 0x300)
 
 
 def count_allocations(engine, command, mallocs):
