@@ -47,7 +47,8 @@ stage: embedded catenactl
 	mkdir -p $(STAGE).new/{bin,lib/cni,lib/catena/modules,lib/systemd/system,share/catena/conflists}; \
 	for program in $(PROGRAMS); do strip -o $(STAGE).new/lib/cni/$$program $$built/$$program; done; \
 	for wrapper in $(WRAPPERS); do ln -s catena-exec $(STAGE).new/lib/cni/$$wrapper; done; \
-	for module in $(MODULES); do strip -o $(STAGE).new/lib/catena/modules/$$module.so $$built/lib$$module.so; done; \
+	strip -o $(STAGE).new/lib/catena/libcatena-modules.so $$built/libcatena-modules.so; \
+	for module in $(MODULES); do ln -s ../libcatena-modules.so $(STAGE).new/lib/catena/modules/$$module.so; done; \
 	strip -o $(STAGE).new/bin/catenactl .build-release/release/catenactl; \
 	cp conflists/*.conflist $(STAGE).new/share/catena/conflists/ 2>/dev/null || true; \
 	$(MAKE) -s --no-print-directory sdk INTO=$(STAGE).new; \
@@ -120,7 +121,8 @@ install:
 	for wrapper in $(WRAPPERS); do ln -sf catena-exec $(DESTDIR)$(PROGDIR)/$$wrapper; done
 	if [ "$(CNIBINDIR)" != "$(PROGDIR)" ]; then \
 	    for program in catena $(WRAPPERS); do ln -sf $(PROGDIR)/$$program $(DESTDIR)$(CNIBINDIR)/$$program; done; fi
-	install -m 755 $(STAGE)/lib/catena/modules/*.so $(DESTDIR)$(PREFIX)/lib/catena/modules/
+	install -m 755 $(STAGE)/lib/catena/libcatena-modules.so $(DESTDIR)$(PREFIX)/lib/catena/
+	for module in $(MODULES); do ln -sf ../libcatena-modules.so $(DESTDIR)$(PREFIX)/lib/catena/modules/$$module.so; done
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 644 $(STAGE)/lib/systemd/system/catena-dhcpd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	sed -e 's|@PREFIX@|$(PREFIX)|' systemd/catena-dhcpd.service.in > $(DESTDIR)$(PREFIX)/lib/systemd/system/catena-dhcpd.service
@@ -130,7 +132,7 @@ install:
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/catenactl $(DESTDIR)$(PREFIX)/bin/catena-dhcpd $(foreach p,$(PROGRAMS) $(WRAPPERS),$(DESTDIR)$(PROGDIR)/$(p) $(DESTDIR)$(CNIBINDIR)/$(p))
-	rm -f $(foreach m,$(MODULES),$(DESTDIR)$(PREFIX)/lib/catena/modules/$(m).so) $(DESTDIR)$(PREFIX)/include/catena/{module,helpers}.h
+	rm -f $(foreach m,$(MODULES),$(DESTDIR)$(PREFIX)/lib/catena/modules/$(m).so) $(DESTDIR)$(PREFIX)/lib/catena/libcatena-modules.so $(DESTDIR)$(PREFIX)/include/catena/{module,helpers}.h
 	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/catena.pc $(foreach u,$(UNITS),$(DESTDIR)$(PREFIX)/lib/systemd/system/$(u))
 	rm -rf $(DESTDIR)$(PREFIX)/share/catena
 

@@ -28,7 +28,7 @@ let link: [LinkerSetting] =
 let hash: [LinkerSetting] = embedded ? [.unsafeFlags(["-Xlinker", "-l:libmd.a"])] : []
 
 let exportEntryOnly: [LinkerSetting] =
-    embedded ? [.unsafeFlags(["-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/CatenaABI/module.map"])] : []
+    embedded ? [.unsafeFlags(["-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/CatenaModules/modules.map"])] : []
 
 /// A layer of the engine, compiled both ways.
 func layer(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil, exclude: [String] = []) -> Target {
@@ -103,12 +103,20 @@ var libraries: [LinkerSetting] { [.linkedLibrary("jansson"), .linkedLibrary("mnl
 let extraLayers: [String: [Target.Dependency]] = ["dhcp": ["DHCP", "DHCPSocket"]]
 
 for module in modules {
-    products.append(.library(name: module.type, type: .dynamic, targets: [module.target]))
     targets.append(
         .target(
             name: module.target, dependencies: ["ModuleKit"] + (extraLayers[module.type] ?? []), path: "Modules/\(module.type)",
-            exclude: ["README.md"],
-            swiftSettings: swift, linkerSettings: link + libraries + hash + exportEntryOnly))
+            exclude: ["README.md"], swiftSettings: swift, linkerSettings: embedded ? [] : libraries))
+}
+
+// All modules in one shared object.
+if embedded {
+    products.append(.library(name: "catena-modules", type: .dynamic, targets: ["CatenaModules"]))
+    targets.append(
+        .target(
+            name: "CatenaModules", dependencies: ["CatenaABI"] + modules.map { .target(name: $0.target) }, exclude: ["modules.map"],
+            swiftSettings: swift,
+            linkerSettings: link + libraries + hash + exportEntryOnly))
 }
 
 var dependencies: [Package.Dependency] = []

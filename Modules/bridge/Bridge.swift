@@ -147,9 +147,8 @@ enum Bridge {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func bridgeModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Bridge.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Bridge.add) }, del: { ModuleRun.other($0, Bridge.del) }, check: { ModuleRun.other($0, Bridge.check) },

@@ -68,9 +68,8 @@ enum DHCPModule {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func dhcpModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         DHCPModule.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, DHCPModule.add) }, del: { ModuleRun.other($0, DHCPModule.del) },

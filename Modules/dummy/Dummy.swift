@@ -63,9 +63,8 @@ enum Dummy {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func dummyModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Dummy.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Dummy.add) }, del: { ModuleRun.other($0, Dummy.del) }, check: { ModuleRun.other($0, Dummy.check) },

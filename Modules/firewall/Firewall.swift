@@ -120,9 +120,8 @@ enum Firewall {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func firewallModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Firewall.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Firewall.add) }, del: { ModuleRun.other($0, Firewall.del) },

@@ -88,9 +88,8 @@ enum Flannel {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func flannelModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Flannel.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Flannel.add) }, del: { ModuleRun.other($0, Flannel.del) },

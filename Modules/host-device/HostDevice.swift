@@ -91,9 +91,8 @@ enum HostDevice {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func hostDeviceModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         HostDevice.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, HostDevice.add) }, del: { ModuleRun.other($0, HostDevice.del) },

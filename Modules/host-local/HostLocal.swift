@@ -97,9 +97,8 @@ enum HostLocal {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func hostLocalModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         HostLocal.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, HostLocal.add) }, del: { ModuleRun.other($0, HostLocal.del) },

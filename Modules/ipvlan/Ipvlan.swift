@@ -69,9 +69,8 @@ enum Ipvlan {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func ipvlanModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Ipvlan.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Ipvlan.add) }, del: { ModuleRun.other($0, Ipvlan.del) }, check: { ModuleRun.other($0, Ipvlan.check) },

@@ -58,9 +58,8 @@ enum Loopback {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func loopbackModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Loopback.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Loopback.add) }, del: { ModuleRun.other($0, Loopback.del) },

@@ -83,9 +83,8 @@ enum Macvlan {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func macvlanModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Macvlan.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Macvlan.add) }, del: { ModuleRun.other($0, Macvlan.del) },

@@ -131,9 +131,8 @@ enum Portmap {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func portmapModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Portmap.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Portmap.add) }, del: { ModuleRun.other($0, Portmap.del) },

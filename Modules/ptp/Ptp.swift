@@ -70,9 +70,8 @@ enum Ptp {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func ptpModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Ptp.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Ptp.add) }, del: { ModuleRun.other($0, Ptp.del) }, check: { ModuleRun.other($0, Ptp.check) },

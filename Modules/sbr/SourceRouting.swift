@@ -61,9 +61,8 @@ enum SourceRouting {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func sourceRoutingModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         SourceRouting.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, SourceRouting.add) }, del: { ModuleRun.other($0, SourceRouting.del) },

@@ -54,9 +54,8 @@ enum Static {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h. DEL and GC have nothing to do: they read no configuration, and never fail.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h. DEL and GC have nothing to do: they read no configuration, and never fail.
+    public func staticModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Static.descriptor.module(
             for: hostABI, add: { ModuleRun.add($0, Static.add) }, del: nil, check: { ModuleRun.other($0, Static.check) }, gc: nil,
             status: { ModuleRun.other($0, Static.status) })

@@ -56,9 +56,8 @@ enum Tuning {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func tuningModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Tuning.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Tuning.add) }, del: { ModuleRun.other($0, Tuning.del) }, check: { ModuleRun.other($0, Tuning.check) },

@@ -66,9 +66,8 @@ enum Vlan {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func vlanModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         Vlan.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Vlan.add) }, del: { ModuleRun.other($0, Vlan.del) }, check: { ModuleRun.other($0, Vlan.check) },

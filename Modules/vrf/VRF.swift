@@ -85,9 +85,8 @@ enum VRF {
 }
 
 #if hasFeature(Embedded)
-    /// The one symbol of the module: see catena/module.h.
-    @c(catena_module_entry)
-    public func catenaModuleEntry(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
+    /// The module, for the shared object that holds all of Catena's: see catena/module.h.
+    public func vrfModule(_ hostABI: UInt32) -> UnsafePointer<catena_module>? {
         VRF.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, VRF.add) }, del: { ModuleRun.other($0, VRF.del) }, check: { ModuleRun.other($0, VRF.check) },

@@ -15,11 +15,10 @@ public struct LoadedModule {
         guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) else {
             throw CNIError("open module \(path): \(LoadedModule.linkerError)", details: "is it a shared object built for this system?")
         }
-        guard let symbol = dlsym(handle, "catena_module_entry") else {
+        guard let entry = LoadedModule.entry(handle, type: type) else {
             throw CNIError(
                 "open module \(path): it has no symbol catena_module_entry", details: "a module exports it: see catena/module.h")
         }
-        let entry = unsafeBitCast(symbol, to: catena_module_entry_function.self)
         guard let table = entry(UInt32(CATENA_ABI_MAJOR)) else {
             throw CNIError(
                 "module \(path) does not serve ABI \(CATENA_ABI_MAJOR)", details: "rebuild it against this release's catena/module.h")
@@ -27,6 +26,17 @@ public struct LoadedModule {
         try LoadedModule.check(table, path: path, type: type)
         self.path = path
         self.table = table
+    }
+
+    /// What asks an open shared object for the module of a type; nil where it exports neither of the symbols.
+    public static func entry(_ handle: UnsafeMutableRawPointer, type: String) -> ((UInt32) -> UnsafePointer<catena_module>?)? {
+        if let symbol = dlsym(handle, "catena_module_entry") {
+            let entry = unsafeBitCast(symbol, to: catena_module_entry_function.self)
+            return { entry($0) }
+        }
+        guard let symbol = dlsym(handle, "catena_modules_entry") else { return nil }
+        let entry = unsafeBitCast(symbol, to: catena_modules_entry_function.self)
+        return { entry($0, type) }
     }
 
     private static func check(_ table: UnsafePointer<catena_module>, path: String, type: String) throws(CNIError) {

@@ -40,10 +40,11 @@ public struct ModuleDirectories: Sendable {
         let name = type + ".so"
         for directory in paths {
             do throws(TrustedPath.Refusal) {
-                guard let file = try trusted.file(name, in: directory) else { continue }
-                // What the dynamic linker would load with it from directories that the file names.
-                for path in SharedObject(file)?.searchPaths ?? [] { try ModuleDirectories.check(searchPath: path) }
-                return file
+                let file = try trusted.file(name, in: directory) { (file) throws(TrustedPath.Refusal) in
+                    // What the dynamic linker would load with it from directories that the file names.
+                    for path in SharedObject(file)?.searchPaths ?? [] { try ModuleDirectories.check(searchPath: path) }
+                }
+                if let file { return file }
             } catch {
                 throw CNIError(
                     "module \(type): \(PathList.join(directory, name)) is refused: \(error.place) \(error.reason)",

@@ -17,6 +17,8 @@ struct TrustedPath {
     private var place = "/"
     /// Until a directory was seen whose owner has a number in this user namespace: see `isTrusted`.
     private var isOutside = true
+    /// The status of the directory that was gone to.
+    private var directory = stat()
     private static let linkLimit = 40
 
     /// Goes along `path`, which has to lead to a regular file, and returns it without symbolic links.
@@ -31,23 +33,27 @@ struct TrustedPath {
     /// Goes along `path`, which has to lead to a directory.
     static func directory(_ path: String) throws(Refusal) -> TrustedPath {
         var walk = TrustedPath()
-        guard clinux_is_directory(try walk.follow(path).st_mode) != 0 else {
-            throw Refusal(place: walk.place, reason: "is not a directory")
-        }
+        walk.directory = try walk.follow(path)
+        guard clinux_is_directory(walk.directory.st_mode) != 0 else { throw Refusal(place: walk.place, reason: "is not a directory") }
         return walk
     }
 
     /// Goes from this directory, as it was found, to a file in it, and returns that without symbolic links; nil where there is none.
     func file(_ name: String) throws(Refusal) -> String? {
-        let path = PathList.join(place, name)
         var walk = self
+        let status: stat
         do throws(Refusal) {
-            if clinux_is_regular(try walk.examine(path).st_mode) != 0 { return path }
+            status = try walk.examine(PathList.join(place, name))
         } catch {
             if error.isAbsence { return nil }
             throw error
         }
-        return try TrustedPath.file(path)
+        if clinux_is_regular(status.st_mode) != 0 { return PathList.join(place, name) }
+        walk = self
+        guard clinux_is_regular(try walk.follow(from: directory, [name]).st_mode) != 0 else {
+            throw Refusal(place: walk.place, reason: "is not a regular file")
+        }
+        return walk.place
     }
 
     /// Goes along `path`, which has to lead to a directory, or to nothing that anyone else could make.
@@ -60,9 +66,15 @@ struct TrustedPath {
 
     /// Checks every part of the path; the last one's status.
     private mutating func follow(_ path: String, mayBeMissing: Bool = false) throws(Refusal) -> stat {
-        var left = TrustedPath.parts(path.hasPrefix("/") ? path : "\(TrustedPath.workingDirectory)/\(path)")
+        let parts = TrustedPath.parts(path.hasPrefix("/") ? path : "\(TrustedPath.workingDirectory)/\(path)")
+        return try follow(from: try examine("/"), parts, mayBeMissing: mayBeMissing)
+    }
+
+    /// The same for parts, the first one last, from a directory of this status on.
+    private mutating func follow(from start: stat, _ parts: [String], mayBeMissing: Bool = false) throws(Refusal) -> stat {
+        var left = parts
         var links = 0
-        var status = try examine("/")
+        var status = start
         while let part = left.popLast() {
             guard clinux_is_directory(status.st_mode) != 0 else { throw Refusal(place: place, reason: "is not a directory") }
             if part == "." { continue }

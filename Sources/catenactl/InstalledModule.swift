@@ -20,13 +20,16 @@ struct InstalledModule {
     static func read(_ type: String, in directories: ModuleDirectories) throws(CNIError) -> InstalledModule? {
         let text = try IsolatedOperation.run(.status, undo: nil) { (progress) throws(CNIError) in
             let engine = ChainEngine(directories: directories, log: .fromEnvironment, isChain: true, records: nil, progress: progress)
-            return try engine.module(type).map { JSON.object(InstalledModule($0, type).object).text() } ?? ""
+            guard let module = try engine.module(type) else { return "" }
+            // The file of this type: it may be a link to one that holds several.
+            let path = directories.files(of: type).first ?? module.path
+            return JSON.object(InstalledModule(module, type, path).object).text()
         }
         return (try? JSON(parsing: text))?.object.map { InstalledModule($0) }
     }
 
-    private init(_ module: LoadedModule, _ type: String) {
-        path = module.path
+    private init(_ module: LoadedModule, _ type: String, _ path: String) {
+        self.path = path
         self.type = type
         version = module.version
         description = module.description

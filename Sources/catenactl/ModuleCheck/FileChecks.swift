@@ -32,8 +32,9 @@ enum FileChecks {
     }
 
     private static func exports(_ object: SharedObject) -> CheckRow {
-        let others = object.exports.filter { $0 != "catena_module_entry" }
-        if others.isEmpty { return CheckRow("exports", .ok, "catena_module_entry") }
+        let entries = ["catena_module_entry", "catena_modules_entry"]
+        let others = object.exports.filter { !entries.contains($0) }
+        if others.isEmpty { return CheckRow("exports", .ok, entries.filter { object.exports.contains($0) }.joined(separator: ", ")) }
         let names = others.prefix(3).joined(separator: ", ") + (others.count > 3 ? ", … (\(others.count))" : "")
         return CheckRow("exports", .warning, "also \(names): compile with -fvisibility=hidden, or link with a version script")
     }
@@ -67,10 +68,9 @@ enum FileChecks {
         guard let handle = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) else {
             return [CheckRow("open", .failed, dlerror().map { String(cString: $0) } ?? "unknown error")]
         }
-        guard let symbol = dlsym(handle, "catena_module_entry") else {
+        guard let entry = LoadedModule.entry(handle, type: type) else {
             return [CheckRow("open", .failed, "it has no symbol catena_module_entry: see catena/module.h")]
         }
-        let entry = unsafeBitCast(symbol, to: catena_module_entry_function.self)
         let own = UInt32(CATENA_ABI_MAJOR)
         guard let table = entry(own) else {
             return [CheckRow("open", .ok), CheckRow("entry", .failed, "catena_module_entry(\(own)) is NULL: it serves another ABI")]

@@ -402,11 +402,19 @@ typedef struct catena_module {
     int32_t (*repair)(const catena_call *call);
 } catena_module;
 
-/* The one symbol that a module exports. Called by the host once after it opened the module, with its own CATENA_ABI_MAJOR. Returns the
+/* The one symbol that a module exports, unless its file holds several: see below. Called by the host once after it opened the module, with its own CATENA_ABI_MAJOR. Returns the
  * module, or NULL where it can't serve that number. It only looks; it does no work and makes no call. */
 CATENA_EXPORT const catena_module *catena_module_entry(uint32_t host_abi_major);
 
 typedef const catena_module *(*catena_module_entry_function)(uint32_t host_abi_major);
+
+/* Not in the first release. A shared object may hold the modules of several types: it then exports this one instead, and in a module
+ * directory there is a link to it for each type (bridge.so, portmap.so). Called by the host once for each type that it needs, with that
+ * type, "bridge": a string that lives until it returns. Returns the module of that type; NULL where it has none, or can't serve the
+ * number. Otherwise as catena_module_entry, which comes first where a file exports both. */
+CATENA_EXPORT const catena_module *catena_modules_entry(uint32_t host_abi_major, const char *type);
+
+typedef const catena_module *(*catena_modules_entry_function)(uint32_t host_abi_major, const char *type);
 
 #ifdef __cplusplus
 }
