@@ -19,7 +19,8 @@ let link: [LinkerSetting] =
     embedded
     ? [
         .unsafeFlags([
-            unicodeTables, "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed", "-Xlinker", "-z", "-Xlinker", "now", "-use-ld=lld",
+            unicodeTables, "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed", "-Xlinker", "-z",
+            "-Xlinker", "now", "-use-ld=lld",
         ])
     ]
     : []

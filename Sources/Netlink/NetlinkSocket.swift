@@ -266,6 +266,7 @@ public final class NetlinkSocket {
         if flags & UInt16(NLM_F_CAPPED) == 0 { skipped = 4 + (Int(payload.number(at: 4, as: UInt32.self)) + 3) & ~3 }
         let attributes = NetlinkAttributes(flags & UInt16(NLM_F_ACK_TLVS) == 0 ? [] : payload.dropFirst(max(0, skipped)))
         throw Failure(
-            errno: Errno(rawValue: code == Int32.min ? EINVAL : abs(code)), kernelMessage: attributes.text(Int32(NLMSGERR_ATTR_MSG.rawValue)))
+            errno: Errno(rawValue: code == Int32.min ? EINVAL : abs(code)),
+            kernelMessage: attributes.text(Int32(NLMSGERR_ATTR_MSG.rawValue)))
     }
 }
