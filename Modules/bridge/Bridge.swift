@@ -18,11 +18,7 @@ enum Bridge {
     /// Rules that name an address go first, then the link, then the address: nobody else can get it before.
     static func del(_ call: ModuleCall) throws(CNIError) {
         let config = try BridgeConfig(call.config, arguments: nil)
-        if config.ipMasq && config.ipam != nil {
-            let addresses = try addressesToRemove(call)
-            try NftMasquerade.queueRemove(call, addresses: addresses)
-            try ReferenceRules.queueRemoveMasquerade(call, addresses: addresses)
-        }
+        if let masquerade = config.masquerade { try masquerade.remove(call, addresses: try addressesToRemove(call)) }
         if config.macSpoofCheck {
             try SpoofCheck.queueRemove(call, try spoofCheck(call, config))
             try ReferenceRules.queueRemoveSpoofCheck(call)
@@ -92,8 +88,8 @@ enum Bridge {
         differences.add(
             try InterfaceCheck.differences(call, result: result, kind: "veth", expectUp: !config.disableContainerInterface))
         differences.add(try BridgeCheck(call, config, result).differences())
-        if config.ipMasq && config.ipam != nil {
-            differences.add(try NftMasquerade.check(call, addresses: result.containerAddresses(on: call.interfaceName)))
+        if let masquerade = config.masquerade {
+            differences.add(try masquerade.check(call, addresses: result.containerAddresses(on: call.interfaceName)))
         }
         try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
     }
@@ -103,7 +99,7 @@ enum Bridge {
         let config = try BridgeConfig(call.config, arguments: nil)
         var failures: [CNIError] = []
         do throws(CNIError) {
-            try NftMasquerade.collect(call)
+            try (config.masquerade ?? .nftables).collect(call)
             try SpoofCheck.collect(call)
             try call.commitNft()
         } catch { failures.append(error) }
@@ -117,8 +113,7 @@ enum Bridge {
     static func repair(_ call: ModuleCall) throws(CNIError) {
         let config = try BridgeConfig(call.config, arguments: nil)
         if config.macSpoofCheck { try spoofCheck(call, config)?.queueAdd(call) }
-        guard config.ipMasq, config.ipam != nil else { return }
-        try NftMasquerade.queueAdd(call, addresses: try call.requireResult().containerAddresses(on: call.interfaceName))
+        try config.masquerade?.add(call, addresses: try call.requireResult().containerAddresses(on: call.interfaceName))
     }
 
     /// STATUS: whether ADD would find a bridge it can use, a kernel that can do what is asked for, nftables, and IPAM an address.
@@ -126,7 +121,7 @@ enum Bridge {
         let config = try BridgeConfig(call.config, arguments: try CNIArguments(""))
         try config.validate(call.config)
         try bridgeStatus(call, config)
-        if config.ipMasq && config.ipam != nil { try NftMasquerade.checkAvailable(call) }
+        try config.masquerade?.checkAvailable(call)
         if config.macSpoofCheck { try SpoofCheck.checkAvailable(call) }
         if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
     }

@@ -25,6 +25,7 @@ struct BridgeAdd {
         let bridge = try hostBridge.prepare()
         let hostName = try VethPair.make(call, master: bridge.index, mtu: config.mtu, mac: config.mac, port: config.port)
         var hasAddresses = false
+        var addresses: [IPNetwork] = []
         do throws(CNIError) {
             try joinVLANs(hostName, bridge)
             try hostBridge.followMTU(bridge)
@@ -38,12 +39,14 @@ struct BridgeAdd {
             try configureContainer(link, &result)
             if config.macSpoofCheck, let mac = link.mac { try SpoofCheck(port: hostName, mac: mac).queueAdd(call) }
             let gateway = config.isGateway && hasAddresses ? try BridgeGateway(call, config, bridge).make(result) : nil
-            if config.ipMasq && hasAddresses { try NftMasquerade.queueAdd(call, addresses: result.ips.map { $0.address }) }
+            addresses = result.ips.map { $0.address }
+            try config.masquerade?.add(call, addresses: addresses)
             let isUp = !config.disableContainerInterface
             let ends = isUp ? try awaitPath(hostName, bridge, gateway, result) : try look(hostName)
             if isUp { announce(link, result) }
             return try report(ends, bridge, gateway, result)
         } catch {
+            config.masquerade?.undo(call, addresses: addresses)
             undo(hostName, hasAddresses)
             throw error
         }

@@ -10,7 +10,8 @@ struct BridgeConfig {
     let isDefaultGateway: Bool
     /// Whether another address of the bridge gives way to the gateway's.
     let forceAddress: Bool
-    let ipMasq: Bool
+    /// How what leaves the container's network is masqueraded; nil where it is not.
+    let masquerade: Masquerade?
     /// MTU of the veth, and the most that the bridge may have; nil for the kernel's.
     let mtu: Int?
     let hairpinMode: Bool
@@ -38,7 +39,6 @@ struct BridgeConfig {
         isDefaultGateway = try config.bool("isDefaultGateway")
         isGateway = try config.bool("isGateway") || isDefaultGateway
         forceAddress = try config.bool("forceAddress")
-        ipMasq = try config.bool("ipMasq")
         let number = try config.unsigned("mtu") ?? 0
         mtu = number == 0 ? nil : number
         hairpinMode = try config.bool("hairpinMode")
@@ -51,12 +51,15 @@ struct BridgeConfig {
         mac = try arguments.map { (arguments) throws(CNIError) in try BridgeConfig.mac(config, arguments) } ?? nil
         dns = try ResultFormat.decodeDNS(config)
         ipam = try IPAMDelegate(config)
+        let wanted = try Masquerade(config, strict: arguments != nil)
+        // Without IPAM there are no addresses.
+        masquerade = ipam == nil ? nil : wanted
     }
 
     /// The link of the host that has the gateways' addresses: the bridge, or with `vlan` a veth into that VLAN, as the reference names it.
     var gatewayName: String { vlans.access.map { "\(bridge).\($0)" } ?? bridge }
 
-    /// What ADD refuses: settings that contradict each other, and those that this version does not have.
+    /// What ADD refuses: settings that contradict each other.
     func validate(_ config: ConfigReader) throws(CNIError) {
         do throws(CNIError) { try Names.checkInterface(bridge) } catch { throw config.invalid("bridge", error.message) }
         if hairpinMode && promiscMode {
@@ -68,17 +71,6 @@ struct BridgeConfig {
         if isGateway && gatewayName.utf8.count > 15 {
             throw config.invalid("bridge", "with vlan the gateway is \(gatewayName), longer than 15 characters: choose a shorter name")
         }
-        try validateBackend(config)
-    }
-
-    private func validateBackend(_ config: ConfigReader) throws(CNIError) {
-        guard ipMasq, let backend = try config.string("ipMasqBackend"), !backend.isEmpty, backend != "nftables" else { return }
-        if backend == "iptables" { throw BridgeConfig.unsupported("ipMasqBackend", "\"iptables\"") }
-        throw config.invalid("ipMasqBackend", "expected \"nftables\", found \"\(backend)\"")
-    }
-
-    private static func unsupported(_ key: String, _ value: String) -> CNIError {
-        CNIError(.unsupportedField, "\(key): \(value) is not supported by this version of bridge")
     }
 
     /// Later wins: CNI_ARGS MAC, `args.cni.mac`, `runtimeConfig.mac`.

@@ -12,7 +12,7 @@ extension Bridge {
             "isDefaultGateway": { "type": "boolean", "default": false, "description": "isGateway, and the container's default route" },
             "forceAddress": { "type": "boolean", "default": false, "description": "replace another address of the bridge" },
             "ipMasq": { "type": "boolean", "default": false, "description": "masquerade what leaves the network" },
-            "ipMasqBackend": { "enum": ["", "nftables"] },
+            "ipMasqBackend": { "enum": ["", "nftables", "iptables"], "default": "nftables" },
             "mtu": { "type": "integer", "minimum": 0, "default": 0, "description": "0 is the kernel's" },
             "hairpinMode": { "type": "boolean", "default": false },
             "promiscMode": { "type": "boolean", "default": false },

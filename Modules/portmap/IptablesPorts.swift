@@ -3,6 +3,7 @@ import ModuleKit
 /// Ports by iptables, in the table nat: chains and rules of the reference plugin's names and shape, so that what people and tools look for
 /// is there, and the reference's DEL finds it too.
 struct IptablesPorts {
+    private static let commentPrefix = "dnat "
     private static let entryChain = "CNI-HOSTPORT-DNAT"
     private static let markChain = "CNI-HOSTPORT-SETMARK"
     private static let masqueradeChain = "CNI-HOSTPORT-MASQ"
@@ -11,40 +12,21 @@ struct IptablesPorts {
 
     private let call: ModuleCall
     private let config: PortmapConfig
-    private let owner: Owner
+    private let owner: IptablesOwner
 
     init(_ call: ModuleCall, _ config: PortmapConfig) {
         self.call = call
         self.config = config
-        owner = Owner(call.network, call.containerID, call.interfaceName)
+        owner = IptablesPorts.owner(call)
     }
 
     /// Whose a chain is, as the comment of its entry says it: `dnat name: "net" id: "0f3a" if: "eth0"`. The reference's has no `if`.
-    private struct Owner: Equatable {
-        let network: String
-        let containerID: String
-        let interfaceName: String?
+    private static func owner(_ call: ModuleCall) -> IptablesOwner {
+        IptablesOwner(network: call.network, containerID: call.containerID, interfaceName: call.interfaceName)
+    }
 
-        init(_ network: String, _ containerID: String, _ interfaceName: String) {
-            self.network = NftIdentity.encode(network)
-            self.containerID = NftIdentity.encode(containerID)
-            self.interfaceName = NftIdentity.encode(interfaceName)
-        }
-
-        init?(comment: String) {
-            let parts = comment.split(separator: "\"", omittingEmptySubsequences: false).map { String($0) }
-            guard parts.count >= 5, parts[0] == "dnat name: ", parts[2] == " id: " else { return nil }
-            (network, containerID) = (parts[1], parts[3])
-            interfaceName = parts.count >= 7 && parts[4] == " if: " ? parts[5] : nil
-        }
-
-        /// xt_comment has room for 255 bytes.
-        var comment: String {
-            String(
-                decoding: "dnat name: \"\(network)\" id: \"\(containerID)\" if: \"\(interfaceName ?? "")\"".utf8.prefix(255), as: UTF8.self)
-        }
-
-        var text: String { [network, containerID, interfaceName ?? ""].joined(separator: "/") }
+    private static func owner(of rule: IptablesRule) -> IptablesOwner? {
+        rule.comment.flatMap { IptablesOwner(comment: $0, prefix: commentPrefix) }
     }
 
     // MARK: ADD
@@ -72,13 +54,7 @@ struct IptablesPorts {
     private func shared(_ table: IptablesTable) -> [String] {
         var lines: [String] = []
         if config.setMarkChain == nil {
-            let bit = "0x" + String(UInt32(1) << UInt32(config.markMasqBit), radix: 16)
-            lines += [
-                ":\(IptablesPorts.markChain) - [0:0]",
-                "-A \(IptablesPorts.markChain) -m comment --comment \"CNI portfwd masquerade mark\" -j MARK --set-xmark \(bit)/\(bit)",
-                ":\(IptablesPorts.masqueradeChain) - [0:0]",
-                "-A \(IptablesPorts.masqueradeChain) -m mark --mark \(bit)/\(bit) -j MASQUERADE",
-            ]
+            lines += markRules.flatMap { [":\($0.chain) - [0:0]", $0.line] }
             if !table.jumps(from: "POSTROUTING", to: IptablesPorts.masqueradeChain) {
                 lines.append(
                     "-I POSTROUTING 1 -m comment --comment \"CNI portfwd requiring masquerade\" -j \(IptablesPorts.masqueradeChain)")
@@ -89,6 +65,17 @@ struct IptablesPorts {
             lines.append("-A \(chain) -m addrtype --dst-type LOCAL -j \(IptablesPorts.entryChain)")
         }
         return lines
+    }
+
+    /// The chains of one rule: one gives what is to be masqueraded its mark, the other masquerades what has it.
+    private var markRules: [IptablesRule] {
+        let bit = "0x" + String(UInt32(1) << UInt32(config.markMasqBit), radix: 16)
+        return [
+            IptablesRule(
+                IptablesPorts.markChain,
+                ["-m", "comment", "--comment", "CNI portfwd masquerade mark", "-j", "MARK", "--set-xmark", "\(bit)/\(bit)"]),
+            IptablesRule(IptablesPorts.masqueradeChain, ["-m", "mark", "--mark", "\(bit)/\(bit)", "-j", "MASQUERADE"]),
+        ]
     }
 
     /// The rules of the attachment's chain: what is to be masqueraded gets its mark, then the destination is changed. The words are those
@@ -118,12 +105,13 @@ struct IptablesPorts {
     /// The rules that lead to the attachment's chain: for each protocol, and as many ports as one rule can have.
     private func entries(_ chain: String, _ mappings: [PortMapping], _ family: IPAddress.Family) -> [IptablesRule] {
         var entries: [IptablesRule] = []
+        let comment = ["-m", "comment", "--comment", owner.comment(prefix: IptablesPorts.commentPrefix)]
         for transport in [PortMapping.Transport.sctp, .tcp, .udp] {
             for ports in IptablesPorts.chunks(mappings.filter { $0.transport == transport }) {
                 entries.append(
                     IptablesRule(
                         IptablesPorts.entryChain,
-                        ["-p", transport.name, "-m", "comment", "--comment", owner.comment, "-m", "multiport", "--dports", ports]
+                        ["-p", transport.name] + comment + ["-m", "multiport", "--dports", ports]
                             + config.conditions(family) + ["-j", chain]))
             }
         }
@@ -156,8 +144,8 @@ struct IptablesPorts {
                 $0.transport.name == transport && $0.specificIP == address && $0.hostPorts.overlaps(ports)
             }
             guard let clash else { continue }
-            let comment = table.rules.first { $0.target == rule.chain }?.comment
-            let owner = comment.flatMap { Owner(comment: $0)?.text } ?? "chain \(rule.chain)"
+            let entry = table.rules.first { $0.target == rule.chain }
+            let owner = entry.flatMap { IptablesPorts.owner(of: $0)?.text } ?? "chain \(rule.chain)"
             throw CNIError(
                 "publish host port \(clash.text): it is in use by \(owner)",
                 details: "choose another host port, or remove the other attachment; iptables-save -t nat shows all")
@@ -182,15 +170,15 @@ struct IptablesPorts {
         ]
     }
 
-    private static func freeChain(_ call: ModuleCall, _ table: IptablesTable, _ owner: Owner, _ address: IPAddress) -> String {
+    private static func freeChain(_ call: ModuleCall, _ table: IptablesTable, _ owner: IptablesOwner, _ address: IPAddress) -> String {
         let chains = chains(call)
         return !table.has(chains[0]) || belongs(chains[0], to: owner, [address], table) ? chains[0] : chains[1]
     }
 
     /// Whether a chain is the attachment's: its entry says so; else, as with the reference's, it leads to one of the attachment's addresses
     /// (none: they are not known).
-    private static func belongs(_ chain: String, to owner: Owner, _ addresses: [IPAddress], _ table: IptablesTable) -> Bool {
-        let owners = table.rules.filter { $0.target == chain }.compactMap { $0.comment.flatMap { Owner(comment: $0) } }
+    private static func belongs(_ chain: String, to owner: IptablesOwner, _ addresses: [IPAddress], _ table: IptablesTable) -> Bool {
+        let owners = table.rules.filter { $0.target == chain }.compactMap { IptablesPorts.owner(of: $0) }
         if owners.contains(owner) { return true }
         if owners.contains(where: { $0.interfaceName != nil }) || !table.has(chain) { return false }
         return addresses.isEmpty
@@ -204,20 +192,22 @@ struct IptablesPorts {
 
     /// Removes the attachment's chain and what leads to it. A family whose iptables can't be used has none.
     static func remove(_ call: ModuleCall, _ addresses: [IPNetwork]) throws(CNIError) {
-        let owner = Owner(call.network, call.containerID, call.interfaceName)
-        try removeChains(call) { table, family in
+        let owner = IptablesPorts.owner(call)
+        try Iptables.remove(call, from: "nat", purpose: "remove published ports") { table, family in
             let known = addresses.map { $0.address }.filter { $0.family == family }
-            return chains(call).filter { belongs($0, to: owner, known, table) }
+            return chains(call).filter { belongs($0, to: owner, known, table) }.flatMap { table.removal(of: $0) }
         }
     }
 
     /// GC: removes the chains of this network's containers that are not in use.
     static func collect(_ call: ModuleCall) throws(CNIError) {
-        let valid = call.validAttachments.map { Owner(call.network, $0.containerID, $0.interfaceName) }
-        try removeChains(call) { table, _ in
+        let valid = call.validAttachments.map {
+            IptablesOwner(network: call.network, containerID: $0.containerID, interfaceName: $0.interfaceName)
+        }
+        try Iptables.remove(call, from: "nat", purpose: "remove published ports that are not in use") { table, _ in
             var unused: Set<String> = []
             for rule in table.rules(in: entryChain) {
-                guard let chain = rule.target, let owner = rule.comment.flatMap({ Owner(comment: $0) }),
+                guard let chain = rule.target, let owner = IptablesPorts.owner(of: rule),
                     owner.network == NftIdentity.encode(call.network)
                 else { continue }
                 let isUsed = valid.contains {
@@ -225,31 +215,8 @@ struct IptablesPorts {
                 }
                 if !isUsed { unused.insert(chain) }
             }
-            return unused.sorted()
+            return unused.sorted().flatMap { table.removal(of: $0) }
         }
-    }
-
-    private static func removeChains(
-        _ call: ModuleCall, _ wanted: (IptablesTable, IPAddress.Family) -> [String]
-    ) throws(CNIError) {
-        var failures: [CNIError] = []
-        var usable = 0
-        for family in [IPAddress.Family.v4, .v6] {
-            guard let iptables = Iptables(family) else { continue }
-            try Iptables.locked { () throws(CNIError) in
-                let table: IptablesTable
-                do throws(CNIError) {
-                    table = try iptables.table("nat")
-                } catch {
-                    return failures.append(error)
-                }
-                usable += 1
-                let lines = wanted(table, family).flatMap { table.removal(of: $0) }
-                try iptables.change("nat", lines, purpose: "remove published ports")
-            }
-        }
-        if usable == 0, let failure = failures.first { throw failure }
-        for failure in failures { call.log(.debug, "portmap: \(failure.text)") }
     }
 
     // MARK: CHECK
@@ -283,7 +250,11 @@ struct IptablesPorts {
         for parent in ["PREROUTING", "OUTPUT"] where !table.jumps(from: parent, to: IptablesPorts.entryChain) {
             lines.append("\(program): expected a jump from \(parent) to \(IptablesPorts.entryChain) in table nat, found none")
         }
-        if config.snat && config.setMarkChain == nil && !table.jumps(from: "POSTROUTING", to: IptablesPorts.masqueradeChain) {
+        guard config.snat && config.setMarkChain == nil else { return lines }
+        for rule in markRules where !table.contains(rule) {
+            lines.append("\(program): expected rule \"\(rule.line)\" in table nat, found none")
+        }
+        if !table.jumps(from: "POSTROUTING", to: IptablesPorts.masqueradeChain) {
             lines.append("\(program): expected a jump from POSTROUTING to \(IptablesPorts.masqueradeChain) in table nat, found none")
         }
         return lines

@@ -17,13 +17,13 @@ enum Ptp {
     /// Rules that name an address go first, then the links, then the address: nobody else can get it before.
     static func del(_ call: ModuleCall) throws(CNIError) {
         let ipam = try IPAMDelegate(call.config)
-        // A value that can't be must not keep the addresses reserved.
-        if (try? call.config.bool("ipMasq")) ?? true {
-            let addresses = try VethPair.addresses(call)
-            try NftMasquerade.queueRemove(call, addresses: addresses)
-            try ReferenceRules.queueRemoveMasquerade(call, addresses: addresses)
-        }
+        if let masquerade = masqueradeToRemove(call) { try masquerade.remove(call, addresses: try VethPair.addresses(call)) }
         try IPAMDelegate.release(ipam, call) { () throws(CNIError) in try VethPair.delete(call) }
+    }
+
+    /// A value that can't be must not keep the addresses reserved.
+    private static func masqueradeToRemove(_ call: ModuleCall) -> Masquerade? {
+        do throws(CNIError) { return try Masquerade(call.config, strict: false) } catch { return .nftables }
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.
@@ -34,23 +34,23 @@ enum Ptp {
         var differences = Differences()
         differences.add(try InterfaceCheck.differences(call, result: result, kind: "veth"))
         differences.add(try PtpCheck(call, config, result).differences())
-        if config.ipMasq {
-            differences.add(try NftMasquerade.check(call, addresses: result.containerAddresses(on: call.interfaceName)))
+        if let masquerade = config.masquerade {
+            differences.add(try masquerade.check(call, addresses: result.containerAddresses(on: call.interfaceName)))
         }
         try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
     }
 
     /// REPAIR: has the attachment's addresses masqueraded anew.
     static func repair(_ call: ModuleCall) throws(CNIError) {
-        guard try PtpConfig(call.config, arguments: nil).ipMasq else { return }
-        try NftMasquerade.queueAdd(call, addresses: try call.requireResult().containerAddresses(on: call.interfaceName))
+        guard let masquerade = try PtpConfig(call.config, arguments: nil).masquerade else { return }
+        try masquerade.add(call, addresses: try call.requireResult().containerAddresses(on: call.interfaceName))
     }
 
     /// GC: removes the masquerade of attachments that are not in use, and has IPAM do the same with addresses.
     static func gc(_ call: ModuleCall) throws(CNIError) {
         var failures: [CNIError] = []
         do throws(CNIError) {
-            try NftMasquerade.collect(call)
+            try (masqueradeToRemove(call) ?? .nftables).collect(call)
             try call.commitNft()
         } catch { failures.append(error) }
         do throws(CNIError) {
@@ -64,7 +64,7 @@ enum Ptp {
         let config = try PtpConfig(call.config, arguments: nil)
         let ipam = try config.requireIPAM()
         try KernelTrial.make("veth pairs", advice: MasterLink.advice("veth")) { (_, _) throws(NetlinkError) in }
-        if config.ipMasq { try NftMasquerade.checkAvailable(call) }
+        try config.masquerade?.checkAvailable(call)
         try call.delegate(ipam.type, .status)
     }
 }

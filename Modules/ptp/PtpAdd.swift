@@ -21,6 +21,7 @@ struct PtpAdd {
         // Before IPAM: a DHCP client needs the link.
         let hostName = try VethPair.make(call, mtu: config.mtu, mac: config.mac)
         var hasAddresses = false
+        var addresses: [IPNetwork] = []
         do throws(CNIError) {
             // Before the other end is up, and it gets its link-local address: while that is tentative, the host asks for no neighbour.
             try? Sysctl.ensure("0", at: ["net", "ipv6", "conf", hostName, "accept_dad"])
@@ -29,9 +30,11 @@ struct PtpAdd {
             try requireGateways(result)
             try configureHost(hostName, result)
             try configureContainer(&result)
-            if config.ipMasq { try NftMasquerade.queueAdd(call, addresses: result.ips.map { $0.address }) }
+            addresses = result.ips.map { $0.address }
+            try config.masquerade?.add(call, addresses: addresses)
             return try report(hostName, result)
         } catch {
+            config.masquerade?.undo(call, addresses: addresses)
             do throws(NetlinkError) { try host.deleteLink(named: hostName) } catch { call.log(.warning, error.cni.text) }
             if hasAddresses { ipam.undo(call) }
             throw error

@@ -2,8 +2,8 @@ import ModuleKit
 
 /// The configuration of ptp, read and checked.
 struct PtpConfig {
-    /// Whether what leaves the container's network is masqueraded.
-    let ipMasq: Bool
+    /// How what leaves the container's network is masqueraded; nil where it is not.
+    let masquerade: Masquerade?
     /// MTU of both ends; nil for the kernel's.
     let mtu: Int?
     /// The container's hardware address; nil for a random one.
@@ -15,21 +15,12 @@ struct PtpConfig {
 
     /// - Parameter arguments: CNI_ARGS; nil where they don't matter (all but ADD).
     init(_ config: ConfigReader, arguments: CNIArguments?) throws(CNIError) {
-        ipMasq = try config.bool("ipMasq")
-        if ipMasq { try PtpConfig.checkBackend(config) }
+        masquerade = try Masquerade(config)
         let number = try config.unsigned("mtu") ?? 0
         mtu = number == 0 ? nil : number
         mac = try arguments.map { (arguments) throws(CNIError) in try PtpConfig.mac(config, arguments) } ?? nil
         dns = try ResultFormat.decodeDNS(config)
         ipam = try IPAMDelegate(config)
-    }
-
-    private static func checkBackend(_ config: ConfigReader) throws(CNIError) {
-        guard let backend = try config.nonEmpty("ipMasqBackend"), backend != "nftables" else { return }
-        if backend == "iptables" {
-            throw CNIError(.unsupportedField, "ipMasqBackend: \"iptables\" is not supported by this version of ptp")
-        }
-        throw config.invalid("ipMasqBackend", "expected \"nftables\", found \"\(backend)\"")
     }
 
     /// Later wins: CNI_ARGS MAC, `runtimeConfig.mac`. Other arguments are no error: the reference's ptp does not look at any.

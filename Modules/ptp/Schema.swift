@@ -8,7 +8,7 @@ extension Ptp {
           "properties": {
             "type": { "const": "ptp" },
             "ipMasq": { "type": "boolean", "default": false, "description": "masquerade what leaves the network" },
-            "ipMasqBackend": { "enum": ["", "nftables"] },
+            "ipMasqBackend": { "enum": ["", "nftables", "iptables"], "default": "nftables" },
             "mtu": { "type": "integer", "minimum": 0, "default": 0, "description": "0 is the kernel's" },
             "ipam": {
               "type": "object",

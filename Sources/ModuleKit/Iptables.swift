@@ -78,6 +78,30 @@ public struct Iptables: Sendable {
         throw CNIError(error.code, "\(purpose): \(error.message)\(command)", details: error.details)
     }
 
+    /// Removes from a table of each family what `lines` says (DEL, GC). A family whose iptables can't be used has nothing; where neither can,
+    /// that is an error.
+    public static func remove(
+        _ call: ModuleCall, from name: String, purpose: String, _ lines: (IptablesTable, IPAddress.Family) -> [String]
+    ) throws(CNIError) {
+        var failures: [CNIError] = []
+        var usable = 0
+        for family in [IPAddress.Family.v4, .v6] {
+            guard let iptables = Iptables(family) else { continue }
+            try locked { () throws(CNIError) in
+                let table: IptablesTable
+                do throws(CNIError) {
+                    table = try iptables.table(name)
+                } catch {
+                    return failures.append(error)
+                }
+                usable += 1
+                try iptables.change(name, lines(table, family), purpose: purpose)
+            }
+        }
+        if usable == 0, let failure = failures.first { throw failure }
+        for failure in failures { call.log(.debug, failure.text) }
+    }
+
     private static func run(_ program: String, _ arguments: [String], input: String) throws(CNIError) -> Subprocess.Outcome {
         do throws(Subprocess.Failure) {
             return try Subprocess.run(

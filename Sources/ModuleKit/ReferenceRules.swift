@@ -12,12 +12,14 @@ public enum ReferenceRules {
 
     /// Queues the removal of the attachment's masquerading, as their `bridge` and `ptp` make it.
     ///
-    /// - Parameter addresses: the attachment's; empty where they are not known: then all of the container in this network counts.
-    public static func queueRemoveMasquerade(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
+    /// - Parameters:
+    ///   - addresses: the attachment's; empty where they are not known: then all of the container in this network counts.
+    ///   - iptables: whether those of their iptables backend count too.
+    static func queueRemoveMasquerade(_ call: ModuleCall, addresses: [IPNetwork], iptables: Bool) throws(CNIError) {
         let chain = chainName("CNI-", call)
         let own = addresses.map { $0.address.text }
         var commands: [String] = []
-        for family in families where try call.hasNftChain(family: family, table: "nat", chain: chain) {
+        for family in iptables ? families : [] where try call.hasNftChain(family: family, table: "nat", chain: chain) {
             let jumps = try rules(call, family, "nat", "POSTROUTING").filter { jumpTarget($0) == chain }
             let ours = jumps.filter { own.isEmpty || mentions(.object($0), own) }
             commands += ours.compactMap { deletion($0) }

@@ -372,7 +372,8 @@ def test_gc_and_status(runtime, host, a, b):
 @pytest.mark.ours("each difference is named")
 @pytest.mark.parametrize("damage", [
     "iptables -t nat -F CNI-HOSTPORT-DNAT", "iptables -t nat -D OUTPUT -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT", "nft flush ruleset",
-    "ip6tables -t nat -F PREROUTING", "iptables -t nat -F POSTROUTING",
+    "ip6tables -t nat -F PREROUTING", "iptables -t nat -F POSTROUTING", "iptables -t nat -F CNI-HOSTPORT-SETMARK",
+    "ip6tables -t nat -F CNI-HOSTPORT-MASQ",
 ])
 def test_check_finds_damage(runtime, host, a, damage):
     net = network(backend="iptables")

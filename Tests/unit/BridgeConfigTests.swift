@@ -49,7 +49,7 @@ import Testing
         (#"{"vlanTrunk":[{"minID":3}]}"#, 7, "vlanTrunk[0].maxID: is missing"), (#"{"vlanTrunk":[{}]}"#, 7, "vlanTrunk[0].id: is missing"),
         (#"{"vlanTrunk":[{"minID":3,"maxID":2}]}"#, 7, "vlanTrunk[0].maxID: must not be less than minID 3"),
         (#"{"bridge":"a-long-name","isGateway":true,"vlan":1000}"#, 7, "a-long-name.1000"), (#"{"macspoofchk":1}"#, 6, "macspoofchk"),
-        (#"{"ipMasq":true,"ipMasqBackend":"iptables"}"#, 2, "ipMasqBackend"), (#"{"ipMasq":true,"ipMasqBackend":"x"}"#, 7, "ipMasqBackend"),
+        (#"{"ipMasq":true,"ipMasqBackend":"x"}"#, 7, "ipMasqBackend"),
         (#"{"disableContainerInterface":true,"ipam":{"type":"host-local"}}"#, 7, "disableContainerInterface"), (#"{"ipam":[]}"#, 6, "ipam"),
         (#"{"runtimeConfig":{"mac":"nonsense"}}"#, 7, "nonsense"),
     ])
