@@ -26,9 +26,9 @@ struct SpoofCheck {
 
     /// Queues the check.
     func queueAdd(_ call: ModuleCall) throws(CNIError) {
-        if try !call.hasNftChain(family: "bridge", table: NftTable.name, chain: SpoofCheck.chain) {
-            try call.queueNft(SpoofCheck.skeleton, purpose: "set up the check of source addresses")
-        }
+        try NftChain.queueMissing(
+            call, last: SpoofCheck.chain, .bridge, purpose: "set up the check of source addresses", sets: SpoofCheck.sets
+        ) { () throws(CNIError) in [SpoofCheck.base] }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
         for (set, element) in entries {
             // The port is new: what has its name is stale.
@@ -57,11 +57,9 @@ struct SpoofCheck {
 
     /// The differences between the check and what is there.
     func differences(_ call: ModuleCall) throws(CNIError) -> [String] {
-        guard try call.hasNftChain(family: "bridge", table: NftTable.name, chain: SpoofCheck.chain) else {
-            return ["nftables: expected chain \(SpoofCheck.chain) in table bridge catena, found none"]
-        }
+        var lines = try SpoofCheck.base.differences(call)
+        guard try SpoofCheck.base.exists(call) else { return lines }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
-        var lines: [String] = []
         for (set, element) in entries {
             let found = try set.present(call, element.keyBytes)
             if found?.comment == comment { continue }
@@ -82,12 +80,11 @@ struct SpoofCheck {
     /// STATUS: throws code 50 where nftables can't be used for frames.
     static func checkAvailable(_ call: ModuleCall) throws(CNIError) { try NftTable.checkAvailable(call, chain: chain, .bridge) }
 
-    static var skeleton: String {
-        [
-            NftTable.addBridge, ports.add, addresses.add,
-            NftTable.chain(
-                chain, .bridge, hook: "type filter hook prerouting priority -300; policy accept",
-                rules: ["iifname @\(ports.name) iifname . ether saddr != @\(addresses.name) counter drop"]),
-        ].joined(separator: "\n")
+    private static var sets: [String] { [NftTable.addBridge, ports.add, addresses.add] }
+
+    private static var base: NftChain {
+        NftChain(
+            chain, .bridge, hook: "type filter hook prerouting priority -300; policy accept",
+            rules: ["iifname @\(ports.name) iifname . ether saddr != @\(addresses.name) counter drop"])
     }
 }

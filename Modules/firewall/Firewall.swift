@@ -18,6 +18,7 @@ enum Firewall {
             case .firewalld: try Firewalld(config.zone).add(addresses)
             }
             if let ingress {
+                if backend == .firewalld { try NftForwarding.queueSkeleton(call) }
                 if backend != .iptables { try NftIngress(call, ingress).add(addresses) }
                 try ingress.isolatePorts(call)
             }

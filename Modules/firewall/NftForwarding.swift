@@ -9,7 +9,7 @@ struct NftForwarding {
     static let baseChain = "forward"
     private static let acceptChain = "forward_accept"
     private static let adminDispatch = "forward_admin"
-    private static let chains = [baseChain, acceptChain, "forward_to", adminDispatch, "forward_end"]
+    private static let defaultAdminChain = "CNI-ADMIN"
     /// The chain in the tables of iptables.
     private static let foreignChain = "CATENA-FORWARD"
     /// The bit of the mark, set in the forward hook from priority -1 to 1 alone.
@@ -23,38 +23,45 @@ struct NftForwarding {
         self.config = config
     }
 
+    /// A set, not a map of verdicts: of those the kernel looks through all elements whenever one is added.
     private static func map(_ family: IPAddress.Family) -> NftMap {
-        family == .v4 ? NftMap("firewall4", type: "ipv4_addr : verdict") : NftMap("firewall6", type: "ipv6_addr : verdict")
+        family == .v4 ? NftMap(set: "firewall4", type: "ipv4_addr", .inet) : NftMap(set: "firewall6", type: "ipv6_addr", .inet)
     }
 
     private static func has(_ call: ModuleCall, _ chain: String) throws(CNIError) -> Bool {
         try call.hasNftChain(family: "inet", table: NftTable.name, chain: chain)
     }
 
-    /// Sets up maps and chains; no change where they are as they should be. Chains of the administrator's are made, never emptied.
-    static var skeleton: String {
+    /// The commands that make table, maps, and the administrator's chain, which is never emptied; no change where they are there.
+    private static var sets: [String] {
+        [NftTable.add] + ([map(.v4), map(.v6)] + NftIngress.maps).map { $0.add } + ["add chain inet catena \(defaultAdminChain)"]
+    }
+
+    /// The chain of jumps to the administrators' chains.
+    private static var dispatch: NftChain { NftChain(adminDispatch, rules: ["jump \(defaultAdminChain)"]) }
+
+    /// The chains that belong to firewall, each behind those that it leads to.
+    private static var chains: [NftChain] {
         let forward = [
             "jump \(adminDispatch)",
             "ip daddr vmap @ingress4", "ip6 daddr vmap @ingress6",
-            "ip saddr vmap @firewall4", "ip6 saddr vmap @firewall6",
+            "ip saddr @firewall4 goto \(acceptChain)", "ip6 saddr @firewall6 goto \(acceptChain)",
             // Answers, and what comes through a published port.
             "ct state established,related jump forward_to", "ct status dnat jump forward_to",
         ]
-        return
-            ([NftTable.add, map(.v4).add, map(.v6).add] + NftIngress.maps.map { $0.add } + [
-                NftTable.chain(acceptChain, rules: ["meta mark set meta mark | \(mark) accept"]),
-                NftTable.chain("forward_to", rules: ["ip daddr vmap @firewall4", "ip6 daddr vmap @firewall6"]),
-                "add chain inet catena CNI-ADMIN",
-                NftTable.chain(adminDispatch, rules: ["jump CNI-ADMIN"]),
-                NftTable.chain(baseChain, hook: "type filter hook forward priority -1; policy accept", rules: forward),
-                NftTable.chain(
-                    "forward_end", hook: "type filter hook forward priority 1; policy accept",
-                    rules: ["meta mark & \(mark) == \(mark) meta mark set meta mark & 0xffffefff"]),
-            ]).joined(separator: "\n")
+        return [
+            NftChain(acceptChain, rules: ["meta mark set meta mark | \(mark) accept"]),
+            NftChain("forward_to", rules: ["ip daddr @firewall4 goto \(acceptChain)", "ip6 daddr @firewall6 goto \(acceptChain)"]),
+            dispatch,
+            NftChain(
+                "forward_end", hook: "type filter hook forward priority 1; policy accept",
+                rules: ["meta mark & \(mark) == \(mark) meta mark set meta mark & 0xffffefff"]),
+            NftChain(baseChain, hook: "type filter hook forward priority -1; policy accept", rules: forward),
+        ]
     }
 
     private static func element(_ address: IPAddress) -> NftMap.Element {
-        NftMap.Element(key: address.text, keyBytes: address.bytes, value: "goto \(acceptChain)", valueBytes: nil)
+        NftMap.Element(key: address.text, keyBytes: address.bytes)
     }
 
     // MARK: ADD
@@ -62,10 +69,10 @@ struct NftForwarding {
     /// Queues the elements of these addresses, and what is shared where it is missing.
     func add(_ addresses: [IPNetwork]) throws(CNIError) {
         try NftForwarding.queueSkeleton(call)
-        if config.adminChain != "CNI-ADMIN", try !NftForwarding.has(call, config.adminChain) {
+        for chain in try adminChains() where try isUnreached(chain) {
             try call.queueNft(
-                "add chain inet catena \(config.adminChain)\nadd rule inet catena \(NftForwarding.adminDispatch) jump \(config.adminChain)",
-                purpose: "set up admin chain \(config.adminChain)")
+                "add chain inet catena \(chain)\nadd rule inet catena \(NftForwarding.adminDispatch) jump \(chain)",
+                purpose: "set up admin chain \(chain)")
         }
         for family in [IPAddress.Family.v4, .v6] where addresses.contains(where: { $0.address.family == family }) {
             try queueForeignRule(NftTable.family(family))
@@ -75,14 +82,37 @@ struct NftForwarding {
 
     /// Queues the chains of the whole module where they are missing.
     static func queueSkeleton(_ call: ModuleCall) throws(CNIError) {
-        if try !has(call, baseChain) { try call.queueNft(skeleton, purpose: "set up forwarding") }
+        try NftChain.queueMissing(call, last: baseChain, purpose: "set up forwarding", sets: sets) { () throws(CNIError) in chains }
+    }
+
+    /// The administrators' chains that are not led to by what ``queueSkeleton(_:)`` makes.
+    private func adminChains() throws(CNIError) -> [String] {
+        let own = config.adminChain == NftForwarding.defaultAdminChain ? [] : [config.adminChain]
+        // Where all jumps are gone, the chain of jumps is made anew.
+        if call.operation != .repair { return own }
+        if try NftForwarding.dispatch.isLacking(call) { return own }
+        return [NftForwarding.defaultAdminChain] + own
+    }
+
+    /// Whether nothing leads to an administrator's chain: ADD asks only whether it is there; CHECK and REPAIR whether anything but its own
+    /// rules refers to it.
+    private func isUnreached(_ chain: String) throws(CNIError) -> Bool {
+        guard try NftForwarding.has(call, chain) else { return true }
+        if call.operation == .add { return false }
+        let use = try attempt(try NftChainUse.count(family: "inet", table: NftTable.name, chain: chain)) ?? 0
+        return try use <= NftChain(chain, rules: []).ruleCount()
     }
 
     /// Queues elements of the attachment. IPAM gave it the addresses: what another one left behind for them is stale.
-    static func queueElements(_ call: ModuleCall, _ elements: [(map: NftMap, element: NftMap.Element)]) throws(CNIError) {
+    ///
+    /// - Parameter setUp: the commands that make the chain which the elements lead to, should it go away before they are committed.
+    static func queueElements(
+        _ call: ModuleCall, _ elements: [(map: NftMap, element: NftMap.Element)], setUp: String = ""
+    ) throws(CNIError) {
         let comment = NftIdentity.comment(network: call.network, call.attachment)
         for (map, element) in elements {
-            try call.queueNft(try map.replacing(call, element, comment: comment), purpose: "let packets of \(element.key) through")
+            try call.queueNft(
+                try map.replacing(call, element, comment: comment, setUp: setUp), purpose: "let packets of \(element.key) through")
         }
     }
 
@@ -112,7 +142,6 @@ struct NftForwarding {
     static func queueRemove(_ call: ModuleCall, _ addresses: [IPNetwork]?) throws(CNIError) {
         guard try has(call, baseChain) else { return }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
-        var commands: [String] = []
         if let addresses {
             for address in addresses.map({ $0.address }) {
                 let map = map(address.family)
@@ -120,16 +149,17 @@ struct NftForwarding {
                 try call.queueNft([map.deleting(element(address))], purpose: "remove accepts")
             }
         } else {
+            var commands: [String] = []
             for map in [map(.v4), map(.v6)] { commands += try map.keys(call) { $0 == comment }.map { map.deleteCommand(key: $0) } }
+            if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove accepts") }
         }
-        if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove accepts") }
     }
 
     /// The differences between what ADD made and what is there.
     func check(_ addresses: [IPNetwork]) throws(CNIError) -> [String] {
-        var lines: [String] = []
-        for chain in NftForwarding.chains + [config.adminChain] where try !NftForwarding.has(call, chain) {
-            lines.append("nftables: expected chain \(chain) in table inet catena, found none")
+        var lines = try NftChain.differences(call, NftForwarding.chains)
+        for chain in Set([NftForwarding.defaultAdminChain, config.adminChain]).sorted() where try isUnreached(chain) {
+            lines.append("nftables: expected a jump from \(NftForwarding.adminDispatch) to chain \(chain) in table inet catena, found none")
         }
         for family in ["ip", "ip6"] where addresses.contains(where: { NftTable.family($0.address.family) == family }) {
             if try isMissing(family) {
@@ -147,7 +177,7 @@ struct NftForwarding {
             let found = try map.present(call, address.bytes)
             if found?.comment == comment { continue }
             let there = found.map { "that of \($0.comment ?? "no one")" } ?? "none"
-            lines.append("nftables map \(map.name): expected an element for \(address.text) of \(comment), found \(there)")
+            lines.append("nftables \(map.text): expected an element for \(address.text) of \(comment), found \(there)")
         }
         return lines
     }

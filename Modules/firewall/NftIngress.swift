@@ -5,9 +5,6 @@ import ModuleKit
 struct NftIngress {
     /// The interfaces whose networks have a policy: they are kept from one another.
     private static let bridges = "ingress_bridges"
-    /// The rules of a policy's chain.
-    private static let ruleCount = 2
-
     private let call: ModuleCall
     private let ingress: Ingress
 
@@ -25,37 +22,52 @@ struct NftIngress {
     // MARK: Chains
 
     /// "ingress_isolated_cni0". A name that nft would not take for a word is told by its hash.
-    private static func chain(_ policy: FirewallConfig.IngressPolicy, _ bridge: String) -> String {
+    private static func name(_ policy: FirewallConfig.IngressPolicy, _ bridge: String) -> String {
         let isWord = NftIdentity.encode(bridge) == bridge
         return "ingress_\(policy.rawValue)_" + (isWord ? bridge : "/" + String(FNV1a.hash(bridge), radix: 16))
     }
 
-    private var chain: String { NftIngress.chain(ingress.policy, ingress.bridge) }
-
-    /// The commands that make the policy's chain. They are queued by every ADD: the last DEL may be taking it away right now.
-    private var chainRules: String {
+    /// The policy's chain. The last DEL of the bridge takes it away.
+    private var chain: NftChain {
         let own = ingress.policy == .isolated ? "drop" : "return"
-        return [
+        return NftChain(
+            NftIngress.name(ingress.policy, ingress.bridge),
+            rules: ["iifname \"\(ingress.bridge)\" \(own)", "iifname @\(NftIngress.bridges) drop"])
+    }
+
+    /// The commands that make it, and register the bridge.
+    private var setUp: String {
+        [
             "add set inet catena \(NftIngress.bridges) { type ifname; }",
             "add element inet catena \(NftIngress.bridges) { \"\(ingress.bridge)\" }",
-            NftTable.chain(chain, rules: ["iifname \"\(ingress.bridge)\" \(own)", "iifname @\(NftIngress.bridges) drop"]),
+            chain.commands,
         ].joined(separator: "\n")
+    }
+
+    /// What is missing of the chain, and of the bridge's registration.
+    private func missingChain() throws(CNIError) -> [String] {
+        let name = Array(ingress.bridge.utf8) + [UInt8](repeating: 0, count: max(0, 16 - ingress.bridge.utf8.count))
+        return try chain.differences(call)
+            + (call.nftElement(.inet, set: NftIngress.bridges, key: name) == nil
+                ? ["nftables set \(NftIngress.bridges): expected \(ingress.bridge) in it, found none"] : [])
+    }
+
+    private func isLacking() throws(CNIError) -> Bool {
+        try call.operation == .repair ? !missingChain().isEmpty : !chain.exists(call)
     }
 
     // MARK: ADD
 
+    /// Queues the elements of these addresses, and the policy's chain where it is missing; those that lead to it are queued.
     func add(_ addresses: [IPNetwork]) throws(CNIError) {
-        try NftForwarding.queueSkeleton(call)
-        try call.queueNft(chainRules, purpose: "set up ingressPolicy \(ingress.policy.rawValue) of \(ingress.bridge)")
+        if try isLacking() { try call.queueNft(setUp, purpose: "set up ingressPolicy \(ingress.policy.rawValue) of \(ingress.bridge)") }
+        // The last DEL may be taking the chain away right now.
         try NftForwarding.queueElements(
-            call,
-            addresses.map { network in
-                let address = network.address
-                return (
-                    NftIngress.map(address.family),
-                    NftMap.Element(key: address.text, keyBytes: address.bytes, value: "jump \(chain)", valueBytes: nil)
-                )
-            })
+            call, addresses.map { (NftIngress.map($0.address.family), NftIngress.element($0.address, "jump \(chain.name)")) }, setUp: setUp)
+    }
+
+    private static func element(_ address: IPAddress, _ verdict: String = "") -> NftMap.Element {
+        NftMap.Element(key: address.text, keyBytes: address.bytes, value: verdict, valueBytes: nil)
     }
 
     // MARK: DEL
@@ -67,15 +79,15 @@ struct NftIngress {
         guard try call.hasNftChain(family: "inet", table: NftTable.name, chain: NftForwarding.baseChain) else { return [] }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
         guard let addresses else { return try remove(call) { $0 == comment } }
-        var commands: [String] = []
+        var changes: [NftChange] = []
         for address in addresses.map({ $0.address }) {
             let map = map(address.family)
-            if try map.present(call, address.bytes)?.comment == comment { commands.append(map.deleteCommand(key: address.text)) }
+            if try map.present(call, address.bytes)?.comment == comment { changes.append(map.deleting(element(address))) }
         }
-        if commands.isEmpty { return [] }
+        if changes.isEmpty { return [] }
         guard let ingress else { return try remove(call) { $0 == comment } }
-        try call.queueNft(commands.joined(separator: "\n"), purpose: "remove ingress policy")
-        return [chain(ingress.policy, ingress.bridge)]
+        try call.queueNft(changes, purpose: "remove ingress policy")
+        return [name(ingress.policy, ingress.bridge)]
     }
 
     private static func remove(_ call: ModuleCall, where wanted: (String) -> Bool) throws(CNIError) -> Set<String> {
@@ -100,8 +112,7 @@ struct NftIngress {
     /// another ADD come in between, it refuses, and the chain stays.
     static func removeUnused(_ call: ModuleCall, _ chains: Set<String>) throws(CNIError) {
         try call.commitNft()
-        for chain in chains.sorted()
-        where try attempt(try NftChainUse.count(family: "inet", table: NftTable.name, chain: chain)) == ruleCount {
+        for chain in chains.sorted() where try isUnused(chain) {
             var commands: [String] = []
             if let bridge = bridge(of: chain), try !isShared(call, chain, bridge) {
                 commands.append("delete element inet catena \(bridges) { \"\(bridge)\" }")
@@ -110,6 +121,11 @@ struct NftIngress {
             try call.queueNft(commands.joined(separator: "\n"), purpose: "remove chain \(chain)")
             do throws(CNIError) { try call.commitNft() } catch { call.log(.debug, "firewall: \(error.text)") }
         }
+    }
+
+    private static func isUnused(_ chain: String) throws(CNIError) -> Bool {
+        let use = try attempt(try NftChainUse.count(family: "inet", table: NftTable.name, chain: chain))
+        return try use == NftChain(chain, rules: []).ruleCount()
     }
 
     /// The bridge of a chain's name; nil where that has only its hash: the element stays then, and does no harm.
@@ -124,7 +140,7 @@ struct NftIngress {
     /// Whether the bridge has a chain of the other policy, too.
     private static func isShared(_ call: ModuleCall, _ chain: String, _ bridge: String) throws(CNIError) -> Bool {
         for policy in [FirewallConfig.IngressPolicy.sameBridge, .isolated] {
-            let other = NftIngress.chain(policy, bridge)
+            let other = name(policy, bridge)
             if other != chain, try call.hasNftChain(family: "inet", table: NftTable.name, chain: other) { return true }
         }
         return false
@@ -133,15 +149,7 @@ struct NftIngress {
     // MARK: CHECK, GC
 
     func check(_ addresses: [IPNetwork]) throws(CNIError) -> [String] {
-        var lines: [String] = []
-        if try !call.hasNftChain(family: "inet", table: NftTable.name, chain: chain) {
-            lines.append("nftables: expected chain \(chain) in table inet catena, found none")
-        }
-        let name = Array(ingress.bridge.utf8) + [UInt8](repeating: 0, count: max(0, 16 - ingress.bridge.utf8.count))
-        if try call.nftElement(.inet, set: NftIngress.bridges, key: name) == nil {
-            lines.append("nftables set \(NftIngress.bridges): expected \(ingress.bridge) in it, found none")
-        }
-        return try lines + NftForwarding.missing(call, addresses.map { (NftIngress.map($0.address.family), $0.address) })
+        try missingChain() + NftForwarding.missing(call, addresses.map { (NftIngress.map($0.address.family), $0.address) })
     }
 
     static func collect(_ call: ModuleCall) throws(CNIError) {

@@ -23,7 +23,9 @@ struct NftPorts {
 
     /// Queues the elements of these ports, and what is shared where it is missing.
     func add(_ mappings: [PortMapping], _ result: CNIResult) throws(CNIError) {
-        if try !NftPorts.has(call, PortmapRules.baseChain) { try call.queueNft(PortmapRules.skeleton, purpose: "set up published ports") }
+        try NftChain.queueMissing(call, last: PortmapRules.baseChain, purpose: "set up published ports", sets: PortmapRules.sets) {
+            () throws(CNIError) in try chains()
+        }
         for family in [IPAddress.Family.v4, .v6] {
             let wanted = mappings.filter { $0.serves(family) }.flatMap { $0.singles }
             guard let target = result.containerAddress(family, on: call.interfaceName), !wanted.isEmpty else { continue }
@@ -36,12 +38,16 @@ struct NftPorts {
         }
     }
 
+    private func chains() throws(CNIError) -> [NftChain] {
+        PortmapRules.chains(conditional: try NftPorts.has(call, PortmapConditions.chain))
+    }
+
     private func publishConditionally(_ mappings: [PortMapping], to target: IPAddress) throws(CNIError) {
-        if try !NftPorts.has(call, PortmapConditions.chain) {
-            try call.queueNft(PortmapConditions.skeleton, purpose: "set up published ports with conditions")
+        if try PortmapConditions.lookUps.isLacking(call) {
+            try call.queueNft(PortmapConditions.setUp, purpose: "set up published ports with conditions")
         }
-        let rules = PortmapConditions.chainRules(mappings, to: target, config.conditions(target.family), comment: comment)
-        try call.queueNft(rules, purpose: "publish with conditionsV\(target.family.rawValue)")
+        let chain = PortmapConditions.chain(of: mappings, to: target, config.conditions(target.family), comment: comment)
+        try call.queueNft(chain.commands, purpose: "publish with conditionsV\(target.family.rawValue)")
         for mapping in mappings { try publish(mapping, PortmapConditions.element(mapping, to: target, comment: comment), to: nil) }
     }
 
@@ -74,8 +80,8 @@ struct NftPorts {
     /// container with published ports has one, so that DEL can tell at once whether there are any.
     private func registerTarget(_ target: IPNetwork) throws(CNIError) {
         let verdict = PortmapRules.verdict(target, config)
-        if verdict == PortmapRules.hairpinVerdict(target), try !NftPorts.has(call, PortmapRules.hairpinChain(target)) {
-            try call.queueNft(PortmapRules.hairpinRules(target), purpose: "set up hairpin of \(target.network.text)")
+        if verdict == PortmapRules.hairpinVerdict(target), try PortmapRules.hairpinRules(target).isLacking(call) {
+            try call.queueNft(PortmapRules.hairpinRules(target).commands, purpose: "set up hairpin of \(target.network.text)")
         }
         let map = PortmapRules.hairpin(target.address.family)
         let element = PortmapRules.hairpinElement(target, verdict: verdict)
@@ -144,31 +150,30 @@ struct NftPorts {
 
     /// The differences between these ports and what is there.
     func check(_ mappings: [PortMapping], _ result: CNIResult) throws(CNIError) -> [String] {
-        var lines: [String] = []
-        for chain in PortmapRules.chains where try !NftPorts.has(call, chain) {
-            lines.append("nftables: expected chain \(chain) in table inet catena, found none")
-        }
+        var lines = try NftChain.differences(call, try chains())
         for family in [IPAddress.Family.v4, .v6] {
-            guard let target = result.containerAddress(family, on: call.interfaceName)?.address else { continue }
             let wanted = mappings.filter { $0.serves(family) }.flatMap { $0.singles }
-            let isConditional = !config.conditions(family).isEmpty
-            if isConditional && !wanted.isEmpty { lines += try missingChains(family) }
+            guard let network = result.containerAddress(family, on: call.interfaceName), !wanted.isEmpty else { continue }
+            let target = network.address
+            let conditions = config.conditions(family)
+            lines += try NftChain.differences(call, ownChains(wanted, network, conditions))
             for mapping in wanted {
                 let place =
-                    isConditional
-                    ? PortmapConditions.element(mapping, to: target, comment: comment) : PortmapRules.element(mapping, to: target)
+                    conditions.isEmpty
+                    ? PortmapRules.element(mapping, to: target) : PortmapConditions.element(mapping, to: target, comment: comment)
                 lines += try difference(mapping, place, target)
             }
         }
         return lines
     }
 
-    private func missingChains(_ family: IPAddress.Family) throws(CNIError) -> [String] {
-        var lines: [String] = []
-        for chain in [PortmapConditions.chain, PortmapConditions.chain(of: comment, family)] where try !NftPorts.has(call, chain) {
-            lines.append("nftables: expected chain \(chain) in table inet catena, found none")
-        }
-        return lines
+    /// The chains beside those of all that a container's ports need.
+    private func ownChains(_ mappings: [PortMapping], _ target: IPNetwork, _ conditions: [String]) -> [NftChain] {
+        let isHairpin = PortmapRules.verdict(target, config) == PortmapRules.hairpinVerdict(target)
+        return (isHairpin ? [PortmapRules.hairpinRules(target)] : [])
+            + (conditions.isEmpty
+                ? []
+                : [PortmapConditions.lookUps, PortmapConditions.chain(of: mappings, to: target.address, conditions, comment: comment)])
     }
 
     private func difference(

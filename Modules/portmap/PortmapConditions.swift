@@ -22,19 +22,21 @@ enum PortmapConditions {
     /// All maps.
     static let maps: [NftMap] = [.v4, .v6].flatMap { [ports($0), hostPorts($0)] }
 
-    /// Sets maps and chain up, and has `ports` ask them first.
-    static var skeleton: String {
-        let lookUps = [
-            "ip daddr . meta l4proto . th dport vmap @conditional_host_ports4",
-            "ip6 daddr . meta l4proto . th dport vmap @conditional_host_ports6",
-            "meta nfproto ipv4 meta l4proto . th dport vmap @conditional_ports4",
-            "meta nfproto ipv6 meta l4proto . th dport vmap @conditional_ports6",
-        ]
-        return
-            (maps.map { $0.add } + [
-                NftTable.chain(chain, rules: lookUps),
-                NftTable.chain("ports", rules: ["jump \(chain)"] + PortmapRules.destinationRules),
-            ]).joined(separator: "\n")
+    /// The chain itself.
+    static var lookUps: NftChain {
+        NftChain(
+            chain,
+            rules: [
+                "ip daddr . meta l4proto . th dport vmap @conditional_host_ports4",
+                "ip6 daddr . meta l4proto . th dport vmap @conditional_host_ports6",
+                "meta nfproto ipv4 meta l4proto . th dport vmap @conditional_ports4",
+                "meta nfproto ipv6 meta l4proto . th dport vmap @conditional_ports6",
+            ])
+    }
+
+    /// The commands that make maps and chain, and have `ports` ask them first.
+    static var setUp: String {
+        (maps.map { $0.add } + [lookUps.commands, PortmapRules.ports(conditional: true).commands]).joined(separator: "\n")
     }
 
     /// The chain of an attachment, by the comment of its elements.
@@ -42,8 +44,8 @@ enum PortmapConditions {
         "conditions\(family.rawValue)_\(String(FNV1a.hash(comment), radix: 16))"
     }
 
-    /// The commands that make the attachment's chain: packets that match the conditions go to the container.
-    static func chainRules(_ mappings: [PortMapping], to target: IPAddress, _ conditions: [String], comment: String) -> String {
+    /// The attachment's chain: packets that match the conditions go to the container.
+    static func chain(of mappings: [PortMapping], to target: IPAddress, _ conditions: [String], comment: String) -> NftChain {
         let family = target.family
         var rules: [String] = []
         for isSpecific in [true, false] {
@@ -54,7 +56,7 @@ enum PortmapConditions {
             rules.append(
                 conditions.joined(separator: " ") + " dnat \(NftTable.family(family)) to \(key) map { \(pairs) } comment \"\(comment)\"")
         }
-        return NftTable.chain(chain(of: comment, family), rules: rules)
+        return NftChain(chain(of: comment, family), rules: rules)
     }
 
     /// The map and element of one port.

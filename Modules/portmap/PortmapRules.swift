@@ -2,7 +2,7 @@ import ModuleKit
 
 /// The nftables side of portmap: maps, chains, and the elements of a mapping.
 enum PortmapRules {
-    /// Chains that belong to portmap; the first tells whether they are set up.
+    /// The chain that tells whether those of portmap are set up.
     static let baseChain = "prerouting_ports"
 
     /// Ports on all of the host's addresses: protocol and port.
@@ -35,22 +35,28 @@ enum PortmapRules {
         "meta nfproto ipv6 dnat ip6 to meta l4proto . th dport map @ports6",
     ]
 
-    /// The chains that belong to portmap, and what hooks there are; the first tells whether they are set up.
-    static let chains = [baseChain, "output_ports", "postrouting_ports", "ports"]
+    /// The commands that make table and maps; no change where they are there.
+    static var sets: [String] { [NftTable.add] + maps.map { $0.add } }
 
-    /// Sets up maps and chains; no change where they are as they should be.
-    static var skeleton: String {
+    /// The chains that belong to portmap, each behind those that it leads to.
+    ///
+    /// - Parameter conditional: whether there are ports with conditions, which are asked first.
+    static func chains(conditional: Bool) -> [NftChain] {
         let local = ["fib daddr type local jump ports"]
         let hairpin = ["ct status dnat ip daddr vmap @hairpin4", "ct status dnat ip6 daddr vmap @hairpin6"]
-        return
-            ([NftTable.add] + maps.map { $0.add } + [
-                NftTable.chain("ports", rules: destinationRules),
-                NftTable.chain(baseChain, hook: "type nat hook prerouting priority -100; policy accept", rules: local),
-                NftTable.chain("output_ports", hook: "type nat hook output priority -100; policy accept", rules: local),
-                // Before the masquerading of what leaves a network: what a client of a published port gets is decided here.
-                NftTable.chain("postrouting_ports", hook: "type nat hook postrouting priority 99; policy accept", rules: hairpin),
-                NftTable.chain("hairpin_all", rules: ["masquerade"]),
-            ]).joined(separator: "\n")
+        return [
+            ports(conditional: conditional),
+            NftChain("hairpin_all", rules: ["masquerade"]),
+            NftChain("output_ports", hook: "type nat hook output priority -100; policy accept", rules: local),
+            // Before the masquerading of what leaves a network: what a client of a published port gets is decided here.
+            NftChain("postrouting_ports", hook: "type nat hook postrouting priority 99; policy accept", rules: hairpin),
+            NftChain(baseChain, hook: "type nat hook prerouting priority -100; policy accept", rules: local),
+        ]
+    }
+
+    /// The chain that looks destinations up.
+    static func ports(conditional: Bool) -> NftChain {
+        NftChain("ports", rules: (conditional ? ["jump \(PortmapConditions.chain)"] : []) + destinationRules)
     }
 
     // MARK: Elements
@@ -79,11 +85,11 @@ enum PortmapRules {
 
     /// Sets that chain up. Answers of the container to a client of its own network would take the short way, past the host that has to
     /// turn their address back; and those to 127.0.0.1 would never leave the container.
-    static func hairpinRules(_ target: IPNetwork) -> String {
+    static func hairpinRules(_ target: IPNetwork) -> NftChain {
         let family = NftTable.family(target.address.family)
         var rules = ["\(family) saddr \(target.network.text) masquerade"]
         if target.address.family == .v4 { rules.append("ip saddr 127.0.0.0/8 masquerade") }
-        return NftTable.chain(hairpinChain(target), rules: rules)
+        return NftChain(hairpinChain(target), rules: rules)
     }
 
     /// What happens to a container's clients: all masqueraded, those of its network and of localhost, or none.

@@ -54,6 +54,9 @@ public struct NftMap: Sendable {
         kind = "set"
     }
 
+    /// "map ports4", "set firewall4".
+    public var text: String { "\(kind) \(name)" }
+
     private var place: String { "\(family.rawValue) catena \(name)" }
 
     /// The command that makes it; no change where it is there.
@@ -70,16 +73,19 @@ public struct NftMap: Sendable {
     }
 
     /// An element with the attachment's comment, as a change to queue.
-    public func adding(_ element: Element, comment: String) -> NftChange {
-        NftChange(
+    ///
+    /// - Parameter setUp: the commands that make what the element leads to, should that be gone when it is committed.
+    public func adding(_ element: Element, comment: String, setUp: String = "") -> NftChange {
+        let lines = setUp.split(separator: "\n").map { String($0) } + [addCommand(element, comment: comment)]
+        return NftChange(
             action: UInt32(CATENA_NFT_ADD_ELEMENT), family: family.rawValue, table: NftTable.name, set: name, key: element.keyBytes,
             data: element.valueBytes, verdict: element.valueBytes == nil && !element.value.isEmpty ? element.value : nil, comment: comment,
-            command: addCommand(element, comment: comment))
+            command: lines.joined(separator: "; "))
     }
 
     /// The same in place of what has its key now.
-    public func replacing(_ call: ModuleCall, _ element: Element, comment: String) throws(CNIError) -> [NftChange] {
-        try (present(call, element.keyBytes) == nil ? [] : [deleting(element)]) + [adding(element, comment: comment)]
+    public func replacing(_ call: ModuleCall, _ element: Element, comment: String, setUp: String = "") throws(CNIError) -> [NftChange] {
+        try (present(call, element.keyBytes) == nil ? [] : [deleting(element)]) + [adding(element, comment: comment, setUp: setUp)]
     }
 
     /// The removal of an element, as a change to queue. It fails, and with it the transaction, where there is no such key.

@@ -5,7 +5,7 @@ import ModuleABI
 ///
 /// The base chain looks the source address up; the element sends the packet to the chain of the container's network, which lets through
 /// what stays in the network and what is multicast, and masquerades the rest.
-public enum NftMasquerade {
+enum NftMasquerade {
     private static let chain = "postrouting_masquerade"
 
     private static func map(_ family: IPAddress.Family) -> NftMap {
@@ -13,15 +13,13 @@ public enum NftMasquerade {
     }
 
     /// Queues the masquerade of these addresses of the call's attachment.
-    public static func queueAdd(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
-        if try !call.hasNftChain(family: "inet", table: NftTable.name, chain: chain) {
-            try call.queueNft(skeleton, purpose: "set up masquerading")
-        }
+    static func queueAdd(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
+        try NftChain.queueMissing(call, last: chain, purpose: "set up masquerading", sets: sets) { () throws(CNIError) in [base] }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
         for address in addresses {
             let network = networkChain(address)
-            if try !call.hasNftChain(family: "inet", table: NftTable.name, chain: network) {
-                try call.queueNft(networkRules(address), purpose: "set up masquerading of \(address.network.text)")
+            if try network.isLacking(call) {
+                try call.queueNft(network.commands, purpose: "set up masquerading of \(address.network.text)")
             }
             try queue(call, address, comment)
         }
@@ -35,7 +33,7 @@ public enum NftMasquerade {
     }
 
     /// Queues the removal of the attachment's elements for these addresses; of all its elements where none is given.
-    public static func queueRemove(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
+    static func queueRemove(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
         guard try call.hasNftChain(family: "inet", table: NftTable.name, chain: chain) else { return }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
         var changes: [NftChange] = []
@@ -58,16 +56,15 @@ public enum NftMasquerade {
     }
 
     /// STATUS: throws code 50 where nftables can't be used.
-    public static func checkAvailable(_ call: ModuleCall) throws(CNIError) { try NftTable.checkAvailable(call, chain: chain) }
+    static func checkAvailable(_ call: ModuleCall) throws(CNIError) { try NftTable.checkAvailable(call, chain: chain) }
 
     /// The differences between these addresses' elements and what is there.
-    public static func check(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) -> [String] {
-        guard try call.hasNftChain(family: "inet", table: NftTable.name, chain: chain) else {
-            return ["nftables: expected chain \(chain) in table inet catena, found none"]
-        }
+    static func check(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) -> [String] {
+        var lines = try base.differences(call)
+        guard try base.exists(call) else { return lines }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
-        var lines: [String] = []
         for address in addresses {
+            for line in try networkChain(address).differences(call) where !lines.contains(line) { lines.append(line) }
             let map = map(address.address.family)
             let found = try map.present(call, element(address).keyBytes)
             if found?.comment != comment {
@@ -79,7 +76,7 @@ public enum NftMasquerade {
     }
 
     /// Queues the removal of what attachments of the call's network hold which are not in use.
-    public static func collect(_ call: ModuleCall) throws(CNIError) {
+    static func collect(_ call: ModuleCall) throws(CNIError) {
         var commands: [String] = []
         for family in [IPAddress.Family.v4, .v6] { commands += try map(family).collectCommands(call) }
         if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove masquerading that is not in use") }
@@ -87,27 +84,26 @@ public enum NftMasquerade {
 
     // MARK: Commands
 
-    static var skeleton: String {
-        [
-            NftTable.add, map(.v4).add, map(.v6).add,
-            NftTable.chain(
-                chain, hook: "type nat hook postrouting priority 100; policy accept",
-                rules: ["ip saddr vmap @masquerade4", "ip6 saddr vmap @masquerade6"]),
-        ].joined(separator: "\n")
+    private static var sets: [String] { [NftTable.add, map(.v4).add, map(.v6).add] }
+
+    private static var base: NftChain {
+        NftChain(
+            chain, hook: "type nat hook postrouting priority 100; policy accept",
+            rules: ["ip saddr vmap @masquerade4", "ip6 saddr vmap @masquerade6"])
     }
 
-    private static func networkChain(_ address: IPNetwork) -> String { "masquerade_\(NftTable.word(address))" }
-
-    static func networkRules(_ address: IPNetwork) -> String {
+    static func networkChain(_ address: IPNetwork) -> NftChain {
         let family = NftTable.family(address.address.family)
         let multicast = address.address.family == .v4 ? "224.0.0.0/4" : "ff00::/8"
-        return NftTable.chain(
-            networkChain(address),
+        return NftChain(
+            networkName(address),
             rules: ["\(family) daddr \(address.network.text) return", "\(family) daddr \(multicast) return", "masquerade"])
     }
 
+    private static func networkName(_ address: IPNetwork) -> String { "masquerade_\(NftTable.word(address))" }
+
     static func element(_ address: IPNetwork) -> NftMap.Element {
         NftMap.Element(
-            key: address.address.text, keyBytes: address.address.bytes, value: "goto \(networkChain(address))", valueBytes: nil)
+            key: address.address.text, keyBytes: address.address.bytes, value: "goto \(networkName(address))", valueBytes: nil)
     }
 }

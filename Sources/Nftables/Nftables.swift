@@ -9,13 +9,23 @@ public final class Nftables {
     public init() {}
 
     /// Commits a transaction: all of it, or nothing. Changes of elements go to the kernel directly; where there is more, all goes through
-    /// libnftables.
+    /// libnftables. So it does where something that the changes need is gone since the module has asked: their commands may set it up.
     public func commit(_ transaction: NftTransaction) throws(CNIError) {
         do throws(NftablesError) {
-            if let changes = transaction.changes, try openKernel().commit(changes) { return }
+            if let changes = transaction.changes, try commitDirectly(changes) { return }
             try run(transaction.script)
         } catch {
             throw transaction.error(error)
+        }
+    }
+
+    /// False where nothing was done, and the commands are to be tried.
+    private func commitDirectly(_ changes: [NftElementChange]) throws(NftablesError) -> Bool {
+        do throws(NftablesError) {
+            return try openKernel().commit(changes)
+        } catch {
+            if error.isAbsence { return false }
+            throw error
         }
     }
 

@@ -307,6 +307,97 @@ def test_a_repeated_add_restores(catena, host, outside, a):
     catena.check(network(), a)
 
 
+def full_network():
+    """Every chain that attachments share is there with it."""
+    net = network(ingressPolicy="isolated", iptablesAdminChainName="OFFICE")
+    net["plugins"][0]["macspoofchk"] = True
+    net["plugins"][1]["conditionsV4"] = ["ip saddr 192.0.2.0/24"]
+    return net
+
+
+def chains_with_rules(host):
+    """The handles of the rules of our chains."""
+    found = {}
+    for item in json.loads(host.out(["nft", "-j", "list", "ruleset"]))["nftables"]:
+        if "rule" in item and item["rule"]["table"] == "catena":
+            rule = item["rule"]
+            found.setdefault((rule["family"], rule["chain"]), []).append(rule["handle"])
+    return found
+
+
+def test_rules_that_are_gone(catena, host, a):
+    """Each single rule of each chain: CHECK names the chain that lacks it, and `catenactl repair` brings it back, and nothing twice."""
+    catena.add(full_network(), a, capabilities={"portMappings": PORT})
+    before = sorted(host.out(["nft", "-s", "list", "ruleset"]).split())
+    places = [(place, index) for place, handles in chains_with_rules(host).items() for index in range(len(handles))]
+    assert len({place for place, _ in places}) >= 17
+    for (family, chain), index in places:
+        handle = chains_with_rules(host)[family, chain][index]
+        host.run(["nft", "delete", "rule", family, "catena", chain, "handle", handle])
+        with pytest.raises(CNIFailure, match=f"{chain}[ ,]"):
+            catena.check(full_network(), a)
+        host.run([TOOL, "repair"])
+        assert sorted(host.out(["nft", "-s", "list", "ruleset"]).split()) == before, (chain, index)
+    catena.check(full_network(), a)
+
+
+# What each attachment costs
+
+
+def opened_libnftables(host):
+    """Whether a plugin that ran since the last question has opened libnftables."""
+    trace = host.path("/run/test/trace")
+    text = trace.read_text()
+    trace.unlink()
+    assert "libmnl.so" in text, "the trace tells nothing"
+    return "libnftables.so" in text
+
+
+@pytest.mark.both_kernels
+@pytest.mark.parametrize("policy", ["open", "same-bridge", "isolated"])
+def test_a_network_in_use_needs_no_libnftables(runtime, host, a, b, policy):
+    """The first ADD sets up chains by it; then ADD and DEL of masquerade, ports, accepts, policies, checks and limits are netlink alone."""
+    host.run(["mkdir", "/run/test"])
+    runtime.prefix = ["strace", "-f", "-A", "-o", "/run/test/trace", "-e", "trace=openat"]
+    net = network(ingressPolicy=policy)
+    net["plugins"][0]["macspoofchk"] = True
+    net["plugins"].append({"type": "bandwidth", "ingressRate": 10**9, "ingressBurst": 10**7, "egressRate": 10**9, "egressBurst": 10**7})
+
+    def ports(first):
+        return {"portMappings": [
+            {"hostPort": first, "containerPort": 80, "protocol": "tcp"}, {"hostPort": first, "containerPort": 53, "protocol": "udp"},
+            {"hostPort": first + 1, "containerPort": 80, "protocol": "tcp", "hostIP": V4}]}
+
+    runtime.add(net, a, capabilities=ports(8080))
+    assert opened_libnftables(host), "the first one does"
+    for _ in range(2):
+        runtime.add(net, b, capabilities=ports(8090))
+        assert not opened_libnftables(host), "ADD"
+        runtime.delete(net, b)
+        assert not opened_libnftables(host), "DEL"
+    runtime.add(net, b, capabilities=ports(8090))
+    runtime.delete(net, a)
+    assert not opened_libnftables(host)
+    runtime.check(net, b)
+    assert "id-a" not in host.out(["nft", "list", "ruleset"])
+
+
+def test_the_last_one_goes_meanwhile(lab, host, a, b):
+    """The policy's chain was there when ADD asked, and is gone when it commits: it is made then."""
+    lab._compile("hostile.c", lab.modules, "meanwhile", DOES='if (system("sh /run/test/meanwhile")) return CATENA_OK')
+    net = conflist(*network(ingressPolicy="same-bridge")["plugins"], {"type": "meanwhile"})
+    runtime = lab.runtime()
+    host.write("/run/test/meanwhile", "")
+    runtime.add(net, a)
+    # What the last DEL does.
+    host.write("/run/test/meanwhile", "nft 'flush map inet catena ingress4; flush map inet catena ingress6;"
+                                      " delete element inet catena ingress_bridges { \"cni0\" };"
+                                      " flush chain inet catena ingress_same-bridge_cni0; delete chain inet catena ingress_same-bridge_cni0'")
+    runtime.add(net, b)
+    runtime.check(net, b)
+    assert "ingress_same-bridge_cni0" in host.out(["nft", "list", "ruleset"])
+
+
 # The length of a packet's way
 
 
@@ -322,7 +413,7 @@ def fill(host, count):
         address, comment = f"10.1.{100 + number // 250}.{number % 250 + 1}", f'comment "net/{number:064x}/eth0"'
         maps["masquerade4"].append(f"{address} {comment} : goto masquerade_10.1.0.0/24")
         maps["hairpin4"].append(f"{address} {comment} : goto hairpin_10.1.0.0/24")
-        maps["firewall4"].append(f"{address} {comment} : goto forward_accept")
+        maps["firewall4"].append(f"{address} {comment}")
         maps["ports4"].append(f"tcp . {20000 + number} {comment} : {address} . 80")
     for name, elements in maps.items():
         for start in range(0, count, 400):

@@ -40,7 +40,7 @@ import Testing
     @Test func masqueradeCommands() throws {
         let address = try #require(IPNetwork("10.1.0.5/16"))
         #expect(
-            NftMasquerade.networkRules(address) == """
+            NftMasquerade.networkChain(address).commands == """
                 add chain inet catena masquerade_10.1.0.0/16
                 flush chain inet catena masquerade_10.1.0.0/16
                 add rule inet catena masquerade_10.1.0.0/16 ip daddr 10.1.0.0/16 return

@@ -79,6 +79,8 @@ class Runtime:
         directory = REFERENCE if engine == "reference" else PLUGINS
         self.path = ":".join(map(str, [directory, *path]))
         self.env = env or {}
+        #: What each plugin is run by: ["strace", …].
+        self.prefix = []
         self.cache = {}
 
     # Operations: return or raise CNIFailure
@@ -169,7 +171,7 @@ class Runtime:
             raise AssertionError(f"no plugin {plugin['type']} in {self.path}") from None
         outcome = run_plugin(
             self.host, program, command, self.request(network, plugin, attachment, previous, extra), cid=attachment.cid,
-            netns=attachment.netns, ifname=attachment.ifname, args=attachment.args or "", path=self.path, env=self.env)
+            netns=attachment.netns, ifname=attachment.ifname, args=attachment.args or "", path=self.path, env=self.env, prefix=self.prefix)
         if not outcome.ok:
             raise CNIFailure(outcome)
         if command != "ADD":

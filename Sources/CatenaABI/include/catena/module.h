@@ -311,7 +311,8 @@ typedef struct catena_nft_change {
     const uint8_t *data;   /* adding to a map: the value, in the same form; else NULL, and for a verdict */
     const char *verdict;   /* adding to a map of verdicts: "accept", "drop", "return", "goto CHAIN" or "jump CHAIN"; else NULL */
     const char *comment;   /* adding: at most 127 bytes; may be NULL */
-    const char *command;   /* the same in nft(8) syntax, one line */
+    const char *command;   /* the same in nft(8) syntax, one line; commands before it, each ended by a semicolon, may set up what it needs: they
+                            * run where that is gone when it is committed, or where the transaction has text */
 } catena_nft_change;
 
 typedef struct catena_nft {
