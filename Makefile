@@ -110,6 +110,7 @@ fuzz: deps
 bench: deps-bench stage
 	CATENA_STAGE=$(STAGE) Tests/bench/bench
 	CATENA_STAGE=$(STAGE) Tests/bench/host-local-scale
+	CATENA_STAGE=$(STAGE) Tests/bench/curves
 
 install:
 	@test -d $(STAGE) || { echo "nothing is built yet: run make first"; exit 1; }
