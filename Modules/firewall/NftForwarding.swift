@@ -99,8 +99,7 @@ struct NftForwarding {
     private func isUnreached(_ chain: String) throws(CNIError) -> Bool {
         guard try NftForwarding.has(call, chain) else { return true }
         if call.operation == .add { return false }
-        let use = try attempt(try NftChainUse.count(family: "inet", table: NftTable.name, chain: chain)) ?? 0
-        return try use <= NftChain(chain, rules: []).ruleCount()
+        return try NftChain(chain, rules: []).jumpCount(call) == 0
     }
 
     /// Queues elements of the attachment. IPAM gave it the addresses: what another one left behind for them is stale.
@@ -119,7 +118,8 @@ struct NftForwarding {
     /// Whether iptables has a chain FORWARD, and lets through there what carries our mark: its chain is there with its rule and a jump.
     private func isMissing(_ family: String) throws(CNIError) -> Bool {
         guard try call.hasNftChain(family: family, table: "filter", chain: "FORWARD") else { return false }
-        let use = try attempt(try NftChainUse.count(family: family, table: "filter", chain: NftForwarding.foreignChain))
+        let socket = try call.netfilter()
+        let use = try attempt(try NftChainUse.count(socket, family: family, table: "filter", chain: NftForwarding.foreignChain))
         return (use ?? 0) < 2
     }
 

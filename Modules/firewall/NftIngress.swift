@@ -112,7 +112,7 @@ struct NftIngress {
     /// another ADD come in between, it refuses, and the chain stays.
     static func removeUnused(_ call: ModuleCall, _ chains: Set<String>) throws(CNIError) {
         try call.commitNft()
-        for chain in chains.sorted() where try isUnused(chain) {
+        for chain in chains.sorted() where try isUnused(call, chain) {
             var commands: [String] = []
             if let bridge = bridge(of: chain), try !isShared(call, chain, bridge) {
                 commands.append("delete element inet catena \(bridges) { \"\(bridge)\" }")
@@ -123,9 +123,10 @@ struct NftIngress {
         }
     }
 
-    private static func isUnused(_ chain: String) throws(CNIError) -> Bool {
-        let use = try attempt(try NftChainUse.count(family: "inet", table: NftTable.name, chain: chain))
-        return try use == NftChain(chain, rules: []).ruleCount()
+    private static func isUnused(_ call: ModuleCall, _ chain: String) throws(CNIError) -> Bool {
+        let chain = NftChain(chain, rules: [])
+        if try !chain.exists(call) { return false }
+        return try chain.jumpCount(call) == 0
     }
 
     /// The bridge of a chain's name; nil where that has only its hash: the element stays then, and does no harm.

@@ -20,7 +20,7 @@ public final class ModuleCall {
 
     private let raw: UnsafePointer<catena_call>
     private let host: UnsafePointer<catena_host>
-    private var sockets: (host: NetlinkSocket?, container: NetlinkSocket?) = (nil, nil)
+    private var sockets: (host: NetlinkSocket?, container: NetlinkSocket?, netfilter: NetlinkSocket?) = (nil, nil, nil)
 
     /// The operation.
     public let operation: Operation
@@ -124,6 +124,14 @@ public final class ModuleCall {
         if let socket = sockets.container { return socket }
         let socket = try openNetlink(container: 1)
         sockets.container = socket
+        return socket
+    }
+
+    /// A socket of netfilter in the host's namespace, for questions that the host has no service for.
+    public func netfilter() throws(CNIError) -> NetlinkSocket {
+        if let socket = sockets.netfilter { return socket }
+        let socket = try attempt(try NetlinkSocket.open(protocol: NETLINK_NETFILTER))
+        sockets.netfilter = socket
         return socket
     }
 

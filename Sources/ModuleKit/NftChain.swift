@@ -29,24 +29,31 @@ public struct NftChain: Sendable {
         try call.hasNftChain(family: family.rawValue, table: NftTable.name, chain: name)
     }
 
-    /// The number of rules that it has.
-    public func ruleCount() throws(CNIError) -> Int {
-        try attempt(try NftChainUse.rules(family: family.rawValue, table: NftTable.name, chain: name))
+    /// The number of rules that it has; 0 where it is not there.
+    public func ruleCount(_ call: ModuleCall) throws(CNIError) -> Int {
+        let socket = try call.netfilter()
+        return try attempt(try NftChainUse.rules(socket, family: family.rawValue, table: NftTable.name, chain: name))
+    }
+
+    /// How many rules and elements of others lead to it; 0 where it is not there.
+    public func jumpCount(_ call: ModuleCall) throws(CNIError) -> Int {
+        let socket = try call.netfilter()
+        let use = try attempt(try NftChainUse.count(socket, family: family.rawValue, table: NftTable.name, chain: name)) ?? 0
+        return try use - ruleCount(call)
     }
 
     /// Whether it has to be made: it is not there; in REPAIR also, rules of it are gone.
     public func isLacking(_ call: ModuleCall) throws(CNIError) -> Bool {
-        guard try exists(call) else { return true }
-        if call.operation != .repair { return false }
-        return try ruleCount() < rules.count
+        try call.operation == .repair ? !differences(call).isEmpty : !exists(call)
     }
 
     /// CHECK: what is missing of it.
     public func differences(_ call: ModuleCall) throws(CNIError) -> [String] {
+        let count = try ruleCount(call)
+        if count >= rules.count && count > 0 { return [] }
         let place = "\(name) in table \(family.rawValue) catena"
         guard try exists(call) else { return ["nftables: expected chain \(place), found none"] }
-        let count = try ruleCount()
-        return count < rules.count ? ["nftables: expected \(rules.count) rules in chain \(place), found \(count)"] : []
+        return rules.isEmpty ? [] : ["nftables: expected \(rules.count) rules in chain \(place), found \(count)"]
     }
 
     /// Queues chains that are made together, where they are missing: ADD where the last one is, which leads to the others; REPAIR each one

@@ -8,9 +8,10 @@ public enum NftChainUse {
     /// The number of the chain's own rules and of what leads to it; nil where there is no such chain. It costs one message, whatever else
     /// there is.
     ///
-    /// - Parameter family: "inet", "ip", "ip6", "bridge".
-    public static func count(family: String, table: String, chain: String) throws(NetlinkError) -> Int? {
-        let socket = try NetlinkSocket.open(protocol: NETLINK_NETFILTER)
+    /// - Parameters:
+    ///   - socket: one of netfilter.
+    ///   - family: "inet", "ip", "ip6", "bridge".
+    public static func count(_ socket: NetlinkSocket, family: String, table: String, chain: String) throws(NetlinkError) -> Int? {
         var message = request(NFT_MSG_GETCHAIN, family)
         message.attribute(Int32(NFTA_CHAIN_TABLE.rawValue), table)
         message.attribute(Int32(NFTA_CHAIN_NAME.rawValue), chain)
@@ -25,8 +26,7 @@ public enum NftChainUse {
     }
 
     /// The number of the chain's own rules; 0 where there is no such chain. It costs a message a rule, whatever else there is.
-    public static func rules(family: String, table: String, chain: String) throws(NetlinkError) -> Int {
-        let socket = try NetlinkSocket.open(protocol: NETLINK_NETFILTER)
+    public static func rules(_ socket: NetlinkSocket, family: String, table: String, chain: String) throws(NetlinkError) -> Int {
         var message = request(NFT_MSG_GETRULE, family, flags: NLM_F_DUMP)
         message.attribute(Int32(NFTA_RULE_TABLE.rawValue), table)
         message.attribute(Int32(NFTA_RULE_CHAIN.rawValue), chain)
