@@ -71,6 +71,17 @@ import Testing
         #expect(IptablesRule(rule.chain, rule.words).line == line && rule.deletion.hasPrefix("-D \(rule.chain) "))
     }
 
+    @Test func ownersInCommentsOfIptables() {
+        let both = IptablesOwner(network: "net", containerID: "0f3a", interfaceName: "eth1")
+        let reference = IptablesOwner(network: "net", containerID: "0f3a", interfaceName: nil)
+        #expect(reference.comment() == #"name: "net" id: "0f3a""#)
+        #expect(both.comment(prefix: "dnat ") == #"dnat name: "net" id: "0f3a" if: "eth1""#)
+        #expect(IptablesOwner(comment: reference.comment()) == reference)
+        #expect(IptablesOwner(comment: both.comment(prefix: "dnat "), prefix: "dnat ") == both)
+        #expect(IptablesOwner(comment: both.comment(prefix: "dnat ")) == nil)
+        #expect(IptablesOwner(comment: "CNI portfwd masquerade mark") == nil)
+    }
+
     @Test func linesOfIptablesErrors() {
         #expect(Iptables.lineNumber("iptables-restore v1.8.9 (nf_tables): line 4: RULE_APPEND failed") == 4)
         #expect(Iptables.lineNumber("iptables-restore: line 12 failed") == 12 && Iptables.lineNumber("unknown option") == nil)
