@@ -17,7 +17,7 @@ NETWORKS = {
     "meta": conflist(
         bridge(isGateway=True, ipMasq=True, ipam=host_local("10.1.0.0/24", "fd00:1::/64", routes=["0.0.0.0/0", "::/0"])), portmap(),
         {"type": "bandwidth", "ingressRate": 8000000, "ingressBurst": 800000, "egressRate": 8000000, "egressBurst": 800000},
-        {"type": "tuning", "sysctl": {"net.core.somaxconn": "555"}, "mac": "02:00:00:00:00:01", "mtu": 1400}, {"type": "sbr"}),
+        {"type": "tuning", "sysctl": {"net.ipv4.tcp_fin_timeout": "555"}, "mac": "02:00:00:00:00:01", "mtu": 1400}, {"type": "sbr"}),
     "1.1.0": conflist(bridge(isDefaultGateway=True, ipMasq=True, ipam=host_local("10.1.0.0/24")), portmap(), version="1.1.0"),
     "0.4.0": conflist(bridge(isDefaultGateway=True, ipam=host_local("10.1.0.0/24")), portmap(), version="0.4.0"),
     "0.2.0": conflist(bridge(isDefaultGateway=True, ipam=host_local("10.1.0.0/24", "fd00:1::/64")), version="0.2.0"),

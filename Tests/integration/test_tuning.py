@@ -9,7 +9,7 @@ from harness import CNIFailure, Host, Runtime, assert_del_leaves_nothing, bridge
 OF_CONFIG, ARGUMENT, OF_RUNTIME, OF_ARGS = (f"02:00:00:00:00:0{number}" for number in range(1, 5))
 FILE = "/run/cni/tuning/id-a_eth0.json"
 ALL = {
-    "sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1", "net.core.somaxconn": "777"}, "mac": OF_CONFIG, "promisc": True, "mtu": 1400,
+    "sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1", "net.ipv4.tcp_fin_timeout": "777"}, "mac": OF_CONFIG, "promisc": True, "mtu": 1400,
     "allmulti": True, "txQLen": 77,
 }
 
@@ -29,11 +29,11 @@ def values(container, name="eth0"):
     link = container.link(name)
     return {
         "mac": link["address"], "promisc": "PROMISC" in link["flags"], "mtu": link["mtu"], "allmulti": "ALLMULTI" in link["flags"],
-        "txQLen": link.get("txqlen", 0), "arp_filter": container.sysctl(f"ipv4/conf/{name}/arp_filter"), "somaxconn": container.sysctl("core/somaxconn"),
+        "txQLen": link.get("txqlen", 0), "arp_filter": container.sysctl(f"ipv4/conf/{name}/arp_filter"), "fin_timeout": container.sysctl("ipv4/tcp_fin_timeout"),
     }
 
 
-TUNED = {"mac": OF_CONFIG, "promisc": True, "mtu": 1400, "allmulti": True, "txQLen": 77, "arp_filter": "1", "somaxconn": "777"}
+TUNED = {"mac": OF_CONFIG, "promisc": True, "mtu": 1400, "allmulti": True, "txQLen": 77, "arp_filter": "1", "fin_timeout": "777"}
 
 
 def detach_tuning(runtime, wanted, container, netns=None):
@@ -67,7 +67,7 @@ def test_add_in_a_chain(runtime, host, a):
     runtime.check(wanted, a)
     a.ping("10.1.0.1")
     runtime.delete(wanted, a)
-    assert not host.path(FILE).exists() and a.sysctl("core/somaxconn") != "777"
+    assert not host.path(FILE).exists() and a.sysctl("ipv4/tcp_fin_timeout") != "777"
     assert_del_leaves_nothing(runtime, host, a, {**network(mtu=1300), "name": "other"})
 
 
@@ -105,7 +105,7 @@ def test_the_file(runtime, host, a):
     runtime.add(network(**ALL), a)
     held = json.loads(host.path(FILE).read_text())
     assert held["promisc"] is False and held["mtu"] == 1500 and held["allmulti"] is False and held["txQLen"] > 77 and held["mac"] != OF_CONFIG
-    assert held["sysctl"] == {"net/ipv4/conf/eth0/arp_filter": "0", "net/core/somaxconn": held["sysctl"]["net/core/somaxconn"]}
+    assert held["sysctl"] == {"net/ipv4/conf/eth0/arp_filter": "0", "net/ipv4/tcp_fin_timeout": held["sysctl"]["net/ipv4/tcp_fin_timeout"]}
     assert host.path(FILE).stat().st_mode & 0o777 == 0o600 and host.path("/run/cni/tuning").stat().st_mode & 0o777 == 0o700
 
 
@@ -120,12 +120,12 @@ def test_data_directory(runtime, host, a):
 
 def test_two_tunings_of_one_interface(wrappers, host, a):
     """The first one's values are kept, and DEL sets them back."""
-    first, second = tuning(mtu=1400, sysctl={"net.core.somaxconn": "700"}), tuning(mtu=1300, txQLen=5, sysctl={"net.core.somaxconn": "800"})
+    first, second = tuning(mtu=1400, sysctl={"net.ipv4.tcp_fin_timeout": "700"}), tuning(mtu=1300, txQLen=5, sysctl={"net.ipv4.tcp_fin_timeout": "800"})
     wrappers.add(conflist(network()["plugins"][0]), a)
     before = values(a)
     for plugin in (first, second):
         wrappers._exec("ADD", network(), plugin, *wrappers.cache[("net", a.id, "eth0")])
-    assert (values(a)["mtu"], values(a)["somaxconn"], values(a)["txQLen"]) == (1300, "800", 5)
+    assert (values(a)["mtu"], values(a)["fin_timeout"], values(a)["txQLen"]) == (1300, "800", 5)
     for plugin in (second, first):
         wrappers._exec("DEL", network(), plugin, *wrappers.cache[("net", a.id, "eth0")])
     assert values(a) == before
@@ -175,11 +175,11 @@ def test_hardware_address(wrappers, host, a, given, wins):
 
 def test_arguments_of_cni(runtime, a):
     """args.cni overrides each key; parameters one by one, also where the configuration has none (the reference panics)."""
-    over = {"sysctl": {"net.core.somaxconn": "888"}, "promisc": False, "mtu": 1350, "allmulti": False, "txQLen": 66}
+    over = {"sysctl": {"net.ipv4.tcp_fin_timeout": "888"}, "promisc": False, "mtu": 1350, "allmulti": False, "txQLen": 66}
     runtime.add(network(**{**ALL, "args": {"cni": over}}), a)
-    assert values(a) == {**TUNED, "somaxconn": "888", "promisc": False, "mtu": 1350, "allmulti": False, "txQLen": 66}
-    runtime.add({**network(args={"cni": {"sysctl": {"net.core.somaxconn": "999"}}}), "name": "two"}, a, ifname="eth1")
-    assert a.sysctl("core/somaxconn") == "999"
+    assert values(a) == {**TUNED, "fin_timeout": "888", "promisc": False, "mtu": 1350, "allmulti": False, "txQLen": 66}
+    runtime.add({**network(args={"cni": {"sysctl": {"net.ipv4.tcp_fin_timeout": "999"}}}), "name": "two"}, a, ifname="eth1")
+    assert a.sysctl("ipv4/tcp_fin_timeout") == "999"
 
 
 def test_mac_of_any_spelling(runtime, a):
@@ -195,18 +195,18 @@ def test_mac_of_any_spelling(runtime, a):
 
 @pytest.mark.parametrize("keys, named", [
     ({"sysctl": {"kernel.hostname": "x"}}, "sysctl.kernel.hostname: is not below net"), ({"sysctl": {"net": "x"}}, "is not below net"),
-    ({"sysctl": {"/../../etc/passwd": "x"}}, "is not below net"), ({"sysctl": {"netx.core.somaxconn": "1"}}, "is not below net"),
+    ({"sysctl": {"/../../etc/passwd": "x"}}, "is not below net"), ({"sysctl": {"netx.ipv4.fin_timeout": "1"}}, "is not below net"),
     ({"sysctl": {"net.ipv4.nonsense": "1"}}, "set net.ipv4.nonsense: write 1 to /proc/sys/net/ipv4/nonsense: No such file"),
-    ({"sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "many"}}, "Invalid argument"), ({"sysctl": {"net.core.somaxconn": 5}}, "expected a string"),
-    ({"sysctl": {"net.core.somaxconn": "5", "net/core/somaxconn": "6"}}, "is the same parameter as net.core.somaxconn"),
-    ({"sysctl": ["net.core.somaxconn"]}, "sysctl: expected an object"), ({"mac": "nonsense"}, "nonsense"), ({"mtu": -1}, "mtu"),
+    ({"sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "many"}}, "Invalid argument"), ({"sysctl": {"net.ipv4.tcp_fin_timeout": 5}}, "expected a string"),
+    ({"sysctl": {"net.ipv4.tcp_fin_timeout": "5", "net/ipv4/tcp_fin_timeout": "6"}}, "is the same parameter as net.ipv4.tcp_fin_timeout"),
+    ({"sysctl": ["net.ipv4.tcp_fin_timeout"]}, "sysctl: expected an object"), ({"mac": "nonsense"}, "nonsense"), ({"mtu": -1}, "mtu"),
     ({"mac": "01:00:00:00:00:01"}, "address 01:00:00:00:00:01 on eth0"), ({"mtu": 1 << 24}, "mtu 16777216"), ({"txQLen": "many"}, "txQLen"),
 ], ids=str)
 def test_failure_changes_nothing(wrappers, host, a, keys, named):
     """What can't be is refused by name; what was set before it is set back, and no file is left."""
     wrappers.add(conflist(network()["plugins"][0]), a)
     before = values(a)
-    sysctl = {"net.core.somaxconn": "777", **keys["sysctl"]} if isinstance(keys.get("sysctl"), dict) and "somaxconn" not in str(keys) else None
+    sysctl = {"net.ipv4.tcp_fin_timeout": "777", **keys["sysctl"]} if isinstance(keys.get("sysctl"), dict) and "fin_timeout" not in str(keys) else None
     wanted = network(**{**ALL, **keys, **({"sysctl": sysctl} if sysctl else {})})
     with pytest.raises(CNIFailure) as failure:
         wrappers._exec("ADD", wanted, wanted["plugins"][1], *wrappers.cache[("net", a.id, "eth0")])
@@ -252,13 +252,13 @@ def allow(host, *lines):
 
 
 @pytest.mark.parametrize("lines, key, allowed", [
-    ([r"^net\.core\.somaxconn$"], "net.core.somaxconn", True), ([r"^net\.ipv4\."], "net.core.somaxconn", False), ([], "net.core.somaxconn", False),
-    (["", "  somax  ", ""], "net.core.somaxconn", True), ([r"net\.core\.[a-z]+$"], "net.core.somaxconn", True),
+    ([r"^net\.ipv4\.tcp_fin_timeout$"], "net.ipv4.tcp_fin_timeout", True), ([r"^net\.ipv6\."], "net.ipv4.tcp_fin_timeout", False), ([], "net.ipv4.tcp_fin_timeout", False),
+    (["", "  fin_time  ", ""], "net.ipv4.tcp_fin_timeout", True), ([r"net\.ipv4\.[a-z_]+$"], "net.ipv4.tcp_fin_timeout", True),
     ([r"^net.ipv4.conf.[\w]+.arp_filter$"], "net.ipv4.conf.IFNAME.arp_filter", True),
     ([r"^net\.ipv4\.conf\.\w+\.(arp_filter|arp_ignore)\z"], "net.ipv4.conf.IFNAME.arp_filter", True), ([r"ipv\d\.conf"], "net.ipv4.conf.all.arp_filter", True),
-    ([r"ipv\D\.conf"], "net.ipv4.conf.all.arp_filter", False), ([r"^net\.(core|ipv4)\.[^.]{9}$"], "net.core.somaxconn", True),
-    ([r"^net\.core\.[[:lower:]]+$"], "net.core.somaxconn", True), ([r"^net[./]core[./]somaxconn$"], "net/core/somaxconn", True),
-    (["NET.core"], "net.core.somaxconn", False),
+    ([r"ipv\D\.conf"], "net.ipv4.conf.all.arp_filter", False), ([r"^net\.(core|ipv4)\.[^.]{15}$"], "net.ipv4.tcp_fin_timeout", True),
+    ([r"^net\.ipv4\.[[:lower:]_]+$"], "net.ipv4.tcp_fin_timeout", True), ([r"^net[./]ipv4[./]tcp_fin_timeout$"], "net/ipv4/tcp_fin_timeout", True),
+    (["NET.ipv4"], "net.ipv4.tcp_fin_timeout", False),
 ])
 def test_allowlist(wrappers, host, a, lines, key, allowed):
     """One expression a line, of which one has to match somewhere in the key as it is written; without the file all is allowed."""
@@ -286,13 +286,13 @@ def test_an_expression_that_cannot_be(wrappers, host, a, line, named):
     """What is no expression, or means something else to POSIX than to the reference, is refused by its text."""
     allow(host, line)
     with pytest.raises(CNIFailure, match=named) as failure:
-        wrappers.add(network(sysctl={"net.core.somaxconn": "1"}), a)
+        wrappers.add(network(sysctl={"net.ipv4.tcp_fin_timeout": "1"}), a)
     assert "allowlist.conf" in failure.value.text and line in failure.value.text
 
 
 def test_arguments_cannot_get_around_the_allowlist(wrappers, host, a):
     """args.cni.sysctl is checked too."""
-    allow(host, "somaxconn")
+    allow(host, "fin_timeout")
     with pytest.raises(CNIFailure, match="arp_filter: is not allowed"):
         wrappers.add(network(args={"cni": {"sysctl": {"net.ipv4.conf.all.arp_filter": "1"}}}), a)
 
@@ -314,7 +314,7 @@ def test_del_after_the_interface_is_gone(wrappers, host, a):
     wrappers.add(network(**ALL), a)
     a.run(["ip", "link", "del", "eth0"])
     detach_tuning(wrappers, network(**ALL), a)
-    assert a.sysctl("core/somaxconn") != "777" and not host.path(FILE).exists()
+    assert a.sysctl("ipv4/tcp_fin_timeout") != "777" and not host.path(FILE).exists()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"mtu": "x"}', '{"sysctl": {"../../etc/x": "y", "net/../kernel/hostname": "z"}}'])
@@ -339,7 +339,7 @@ def test_gc(runtime, host, a, b):
 
 @pytest.mark.parametrize("damage, named", [
     ("sysctl -qw net.ipv4.conf.eth0.arp_filter=0", "net.ipv4.conf.IFNAME.arp_filter: expected 1, found 0"),
-    ("sysctl -qw net.core.somaxconn=5", "net.core.somaxconn: expected 777, found 5"), ("ip link set eth0 mtu 1300", "MTU: expected 1400, found 1300"),
+    ("sysctl -qw net.ipv4.tcp_fin_timeout=5", "net.ipv4.tcp_fin_timeout: expected 777, found 5"), ("ip link set eth0 mtu 1300", "MTU: expected 1400, found 1300"),
     ("ip link set eth0 address 02:00:00:00:00:99", "MAC: expected 02:00:00:00:00:01, found 02:00:00:00:00:99"),
     ("ip link set eth0 promisc off", "promiscuous mode: expected on, found off"), ("ip link set eth0 allmulticast off", "all multicast: expected on"),
     ("ip link set eth0 txqueuelen 5", "transmit queue length: expected 77, found 5"),
@@ -377,12 +377,12 @@ def test_with_the_reference(stage):
             adding, deleting = Runtime(host, adds), Runtime(host, deletes)
             adding.add(conflist(network()["plugins"][0]), a)
             before = values(a)
-            wanted = network(**{key: value for key, value in ALL.items() if key not in OF_NEWER}, sysctl={"net.core.somaxconn": "777"})
+            wanted = network(**{key: value for key, value in ALL.items() if key not in OF_NEWER}, sysctl={"net.ipv4.tcp_fin_timeout": "777"})
             adding._exec("ADD", wanted, wanted["plugins"][1], *adding.cache[("net", a.id, "eth0")])
             deleting.cache = adding.cache
             deleting._exec("CHECK", wanted, wanted["plugins"][1], *adding.cache[("net", a.id, "eth0")])
             detach_tuning(deleting, wanted, a)
             # The reference sets no parameter back.
-            assert {**values(a), "somaxconn": None} == {**before, "somaxconn": None} and host.files("/run/cni/tuning") == {}
+            assert {**values(a), "fin_timeout": None} == {**before, "fin_timeout": None} and host.files("/run/cni/tuning") == {}
         finally:
             assert not host.close()
