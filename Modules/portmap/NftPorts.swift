@@ -80,8 +80,10 @@ struct NftPorts {
     /// container with published ports has one, so that DEL can tell at once whether there are any.
     private func registerTarget(_ target: IPNetwork) throws(CNIError) {
         let verdict = PortmapRules.verdict(target, config)
-        if verdict == PortmapRules.hairpinVerdict(target), try PortmapRules.hairpinRules(target).isLacking(call) {
-            try call.queueNft(PortmapRules.hairpinRules(target).commands, purpose: "set up hairpin of \(target.network.text)")
+        if verdict == PortmapRules.hairpinVerdict(target) {
+            try NftChain.queueMissing(
+                call, last: PortmapRules.hairpinChain(target), purpose: "set up hairpin of \(target.network.text)"
+            ) { () throws(CNIError) in [PortmapRules.hairpinRules(target)] }
         }
         let map = PortmapRules.hairpin(target.address.family)
         let element = PortmapRules.hairpinElement(target, verdict: verdict)

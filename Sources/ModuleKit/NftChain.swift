@@ -64,8 +64,8 @@ public struct NftChain: Sendable {
     ///   - sets: the commands that make table, sets and maps, which the chains' rules name.
     ///   - chains: the chains, each behind those that it leads to; asked for where they are needed.
     public static func queueMissing(
-        _ call: ModuleCall, last: String, _ family: NftFamily = .inet, purpose: String, sets: @autoclosure () -> [String],
-        _ chains: () throws(CNIError) -> [NftChain]
+        _ call: ModuleCall, last: String, _ family: NftFamily = .inet, purpose: @autoclosure () -> String,
+        sets: @autoclosure () -> [String] = [], _ chains: () throws(CNIError) -> [NftChain]
     ) throws(CNIError) {
         let isThere = try call.hasNftChain(family: family.rawValue, table: NftTable.name, chain: last)
         if isThere && call.operation != .repair { return }
@@ -76,7 +76,7 @@ public struct NftChain: Sendable {
             lacking = found
         }
         if lacking.isEmpty { return }
-        try call.queueNft((sets() + lacking.map { $0.commands }).joined(separator: "\n"), purpose: purpose)
+        try call.queueNft((sets() + lacking.map { $0.commands }).joined(separator: "\n"), purpose: purpose())
     }
 
     /// What is missing of all of these.

@@ -17,10 +17,9 @@ enum NftMasquerade {
         try NftChain.queueMissing(call, last: chain, purpose: "set up masquerading", sets: sets) { () throws(CNIError) in [base] }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
         for address in addresses {
-            let network = networkChain(address)
-            if try network.isLacking(call) {
-                try call.queueNft(network.commands, purpose: "set up masquerading of \(address.network.text)")
-            }
+            try NftChain.queueMissing(
+                call, last: networkName(address), purpose: "set up masquerading of \(address.network.text)"
+            ) { () throws(CNIError) in [networkChain(address)] }
             try queue(call, address, comment)
         }
     }
