@@ -83,7 +83,7 @@ static int32_t add(const catena_call *call) {
 
 static int32_t del(const catena_call *call) {
     note(call, "DEL");
-#ifdef QUEUES_LINKS
+#if defined(QUEUES_LINKS) && !defined(IN_ADD)
     int32_t status = queue_links(call);
     if (status != CATENA_OK) return status;
 #endif
