@@ -17,14 +17,14 @@ enum Bandwidth {
         return try BandwidthAdd(call, config).run(previous)
     }
 
-    /// DEL: deletes the ifb. What is on the veth goes with it, when the plugin that made it deletes that.
+    /// DEL: has the ifb deleted, with the veth where that is deleted in the same chain. What is on the veth goes with it, when the plugin that
+    /// made it deletes that.
     static func del(_ call: ModuleCall) throws(CNIError) {
-        let socket = try call.hostNetlink()
-        try attempt(try socket.deleteLink(named: ShapingLink.name(call)))
+        try ShapingLink.queueDeletion(call, ShapingLink.name(call))
         // One that the reference plugin made has a name that another interface of the container may have too: the result tells.
         let other = ShapingLink.referenceName(call)
         if call.previousResult?.interfaces.contains(where: { $0.name == other }) ?? true {
-            try attempt(try socket.deleteLink(named: other))
+            try ShapingLink.queueDeletion(call, other)
         }
     }
 

@@ -20,6 +20,13 @@ enum ShapingLink {
     /// What its alias says: whose it is.
     static func identity(_ call: ModuleCall) -> String { NftIdentity.comment(network: call.network, call.attachment) }
 
+    /// Queues the deletion of one, if it is there.
+    static func queueDeletion(_ call: ModuleCall, _ name: String) throws(CNIError) {
+        let socket = try call.hostNetlink()
+        guard let link = try attempt(try socket.link(named: name)), link.kind == "ifb" else { return }
+        try call.queueLinkDeletion(of: link)
+    }
+
     /// Deletes those of the network's attachments that are not in use. The alias tells whose one is.
     static func collect(_ call: ModuleCall) throws(CNIError) {
         let prefix = NftIdentity.prefix(call.network)
@@ -27,7 +34,7 @@ enum ShapingLink {
         let socket = try call.hostNetlink()
         for link in try attempt(try socket.links()) where link.kind == "ifb" && link.name.utf8.starts(with: "bwp".utf8) {
             guard let alias = link.alias, alias.utf8.starts(with: prefix.utf8), !valid.contains(alias) else { continue }
-            try attempt(try socket.deleteLink(index: link.index))
+            try call.queueLinkDeletion(of: link)
         }
     }
 }

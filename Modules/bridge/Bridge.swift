@@ -61,22 +61,24 @@ enum Bridge {
         }
     }
 
-    /// Deletes the container's end, and with it the host's. Where the namespace is out of reach, the host's end that prevResult names.
+    /// Deletes the container's end, and with it the host's. Where the namespace is out of reach, the host's end that prevResult names. Links
+    /// that later plugins have queued go in the same message: the kernel then waits once.
     private static func deleteLinks(_ call: ModuleCall, _ config: BridgeConfig) throws(CNIError) {
         if call.netnsDescriptor != nil {
+            if try VethPair.deleteWithQueued(call) { return }
             let socket = try call.containerNetlink()
             try attempt(try socket.deleteLink(named: call.interfaceName))
-            return
-        }
-        guard let result = call.previousResult else { return }
-        let socket = try call.hostNetlink()
-        for entry in hostEnds(result, config) {
-            // Its name could be someone else's by now: the hardware address tells.
-            guard let link = try attempt(try socket.link(named: entry.name)), link.kind == "veth", entry.mac == link.mac?.text else {
-                continue
+        } else if let result = call.previousResult {
+            let socket = try call.hostNetlink()
+            for entry in hostEnds(result, config) {
+                // Its name could be someone else's by now: the hardware address tells.
+                guard let link = try attempt(try socket.link(named: entry.name)), link.kind == "veth", entry.mac == link.mac?.text else {
+                    continue
+                }
+                try call.queueLinkDeletion(of: link)
             }
-            try attempt(try socket.deleteLink(index: link.index))
         }
+        try call.deleteQueuedLinks()
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.

@@ -26,6 +26,8 @@ public final class ChainEngine {
     private var home: NetworkNamespace?
     private var trusted = TrustedDirectories()
     private var transaction = NftTransaction()
+    /// Links of the host that are to be deleted.
+    private(set) var queuedLinks: [(index: Int32, name: String)] = []
     let nftables = Nftables()
     let log: Logger
 
@@ -115,6 +117,7 @@ public final class ChainEngine {
 
     private func run(_ request: ChainRequest, recorded: RecordedAttachment?) throws(CNIError) -> CNIResult? {
         transaction.removeAll()
+        queuedLinks.removeAll()
         let steps = try request.plugins.map { (plugin) throws(CNIError) in try step(for: plugin, path: request.path) }
         let namespace = try openNamespace(request, steps)
         let home = try hostNamespace()
@@ -176,6 +179,8 @@ public final class ChainEngine {
             }
             throw error.adding(left)
         }
+        // What the DEL of a delegate has queued that a module did without.
+        do throws(CNIError) { try deleteQueuedLinks() } catch { log.write(.warning, call.request.fields, error.text) }
         do throws(CNIError) {
             try recorded?.complete(result ?? CNIResult())
         } catch {
@@ -212,6 +217,8 @@ public final class ChainEngine {
             progress?.step = index
             do throws(CNIError) {
                 _ = try run(step, call, .del, result)
+                // Not at the end: should a module of the next steps crash, what is queued would be forgotten, and these steps not be run again.
+                try deleteQueuedLinks()
             } catch {
                 left.append("undo of \(step.plugin.type) failed, something of it may be left: \(error.text)")
                 retry = retry || !error.blamesConfiguration
@@ -221,6 +228,12 @@ public final class ChainEngine {
             try commit()
         } catch {
             left.append("undo failed, nftables elements may be left: \(error.text)")
+            retry = true
+        }
+        do throws(CNIError) {
+            try deleteQueuedLinks()
+        } catch {
+            left.append("undo failed, a link may be left: \(error.text)")
             retry = true
         }
         return (left, retry)
@@ -240,6 +253,7 @@ public final class ChainEngine {
             }
         }
         do throws(CNIError) { try commit() } catch { failure = failure ?? error }
+        do throws(CNIError) { try deleteQueuedLinks() } catch { failure = failure ?? error }
         if let failure { throw failure }
     }
 
@@ -307,6 +321,7 @@ public final class ChainEngine {
                 failures.append(error)
             }
         }
+        do throws(CNIError) { try deleteQueuedLinks() } catch { failures.append(error) }
         try CNIError.throwAll(failures)
     }
 
@@ -350,7 +365,7 @@ public final class ChainEngine {
                     module, ModuleInvocation(engine: self, call: call, plugin: step.plugin, operation: operation, previous: previous))
             case .executable(let file):
                 // The executable may read what the modules before it have made.
-                try commit()
+                try settle()
                 return try ExecutablePlugin(file: file, plugin: step.plugin, log: log, lockMarker: lockMarker(call.request))
                     .run(operation, call.request, previous: previous)
             }
@@ -468,6 +483,22 @@ public final class ChainEngine {
         let queued = transaction
         transaction.removeAll()
         try nftables.commit(queued)
+    }
+
+    func queueLink(index: Int32, name: String) { queuedLinks.append((index, name)) }
+
+    /// Deletes the queued links.
+    private func deleteQueuedLinks() throws(CNIError) {
+        if queuedLinks.isEmpty { return }
+        let queued = queuedLinks
+        queuedLinks.removeAll()
+        do throws(NetlinkError) { try hostSocket().deleteLinks(queued) } catch { throw error.cni }
+    }
+
+    /// What is queued of nftables goes first: no rule shall name a link that is gone, and the kernel's grace periods overlap.
+    func settle() throws(CNIError) {
+        try commit()
+        try deleteQueuedLinks()
     }
 }
 

@@ -13,10 +13,12 @@ import Nftables
 final class HostData {
     private let invocation: ModuleInvocation
     let nft: UnsafeMutablePointer<catena_nft>
+    let links: UnsafeMutablePointer<catena_links>
 
-    init(_ invocation: ModuleInvocation, _ nft: UnsafeMutablePointer<catena_nft>) {
+    init(_ invocation: ModuleInvocation, _ nft: UnsafeMutablePointer<catena_nft>, _ links: UnsafeMutablePointer<catena_links>) {
         self.invocation = invocation
         self.nft = nft
+        self.links = links
     }
 
     /// The data of a call; nil where a module passed NULL.
@@ -176,6 +178,29 @@ final class HostData {
     func commit() -> Int32 {
         attempt { () throws(CNIError) in
             try invocation.engine.commit()
+            return CATENA_OK
+        }
+    }
+
+    // MARK: Links
+
+    func queueLink(_ index: Int32, _ name: String) -> Int32 {
+        attempt { () throws(CNIError) in
+            let operation = invocation.operation
+            guard operation == .del || operation == .gc else {
+                throw CNIError("delete link \(name): only DEL and GC can queue it, \(operation.command) has to delete its links itself")
+            }
+            guard index > 0 else { throw CNIError("delete link \(name): \(index) is no link's index") }
+            invocation.engine.queueLink(index: index, name: name)
+            return CATENA_OK
+        }
+    }
+
+    var queuedLinks: UInt32 { UInt32(clamping: invocation.engine.queuedLinks.count) }
+
+    func deleteQueuedLinks() -> Int32 {
+        attempt { () throws(CNIError) in
+            try invocation.engine.settle()
             return CATENA_OK
         }
     }

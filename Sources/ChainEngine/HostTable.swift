@@ -13,15 +13,18 @@ import Nftables
 final class HostTable {
     private let host = UnsafeMutablePointer<catena_host>.allocate(capacity: 1)
     private let nft = UnsafeMutablePointer<catena_nft>.allocate(capacity: 1)
+    private let links = UnsafeMutablePointer<catena_links>.allocate(capacity: 1)
 
     init() {
         host.initialize(to: HostTable.makeHost())
         nft.initialize(to: HostTable.makeNft())
+        links.initialize(to: HostTable.makeLinks())
     }
 
     deinit {
         host.deallocate()
         nft.deallocate()
+        links.deallocate()
     }
 
     /// Calls a module's function, and sees to it that the thread is in the host's network namespace afterwards.
@@ -60,7 +63,7 @@ final class HostTable {
             raw.valid_attachment_count = UInt32(valid.count)
         }
         raw.netns_fd = invocation.call.netnsDescriptor
-        let data = HostData(invocation, nft)
+        let data = HostData(invocation, nft, links)
         raw.host_data = Unmanaged.passUnretained(data).toOpaque()
         return withExtendedLifetime(data) { withUnsafePointer(to: raw) { function($0) } }
     }
@@ -94,8 +97,9 @@ final class HostTable {
         host.allocate = { call, bytes in HostData.of(call)?.allocate(bytes) }
         host.in_container = { call, body, context in HostData.of(call)?.inContainer(body, context) ?? 1 }
         host.extension = { call, name in
-            guard let data = HostData.of(call), let name, strcmp(name, CATENA_NFT) == 0 else { return nil }
-            return UnsafeRawPointer(data.nft)
+            guard let data = HostData.of(call), let name else { return nil }
+            if strcmp(name, CATENA_NFT) == 0 { return UnsafeRawPointer(data.nft) }
+            return strcmp(name, CATENA_LINKS) == 0 ? UnsafeRawPointer(data.links) : nil
         }
         return host
     }
@@ -126,6 +130,17 @@ final class HostTable {
             return data.queue(NftStructs.read(change), purpose.map { String(cString: $0) } ?? "")
         }
         return nft
+    }
+
+    private static func makeLinks() -> catena_links {
+        var links = catena_links()
+        links.size = UInt32(MemoryLayout<catena_links>.size)
+        links.queue_delete = { call, index, name in
+            HostData.of(call)?.queueLink(index, name.map { String(cString: $0) } ?? "number \(index)") ?? 1
+        }
+        links.queued = { call in HostData.of(call)?.queuedLinks ?? 0 }
+        links.delete_queued = { call in HostData.of(call)?.deleteQueuedLinks() ?? 1 }
+        return links
     }
 
     private static func cString(_ text: StaticString) -> UnsafePointer<CChar> {

@@ -216,6 +216,33 @@ public final class ModuleCall {
         return table.assumingMemoryBound(to: catena_nft.self)
     }
 
+    // MARK: Links to delete
+
+    /// DEL and GC: has a link of the host deleted, which must be this module's, with those of the chain's other modules: by
+    /// ``deleteQueuedLinks()``, or when all modules are done. One that is gone by then is no error. A host that has no such service deletes
+    /// nothing: then it is deleted at once.
+    public func queueLinkDeletion(of link: LinkInfo) throws(CNIError) {
+        guard let links = links() else {
+            let socket = try hostNetlink()
+            try attempt(try socket.deleteLinks([(link.index, link.name)]))
+            return
+        }
+        guard links.pointee.queue_delete(raw, link.index, link.name) == 0 else { throw failure() }
+    }
+
+    /// Whether links wait to be deleted.
+    public var hasQueuedLinks: Bool { links().map { $0.pointee.queued(raw) > 0 } ?? false }
+
+    /// Deletes the queued links now, all in one message: before their addresses are released.
+    public func deleteQueuedLinks() throws(CNIError) {
+        guard let links = links() else { return }
+        guard links.pointee.delete_queued(raw) == 0 else { throw failure() }
+    }
+
+    private func links() -> UnsafePointer<catena_links>? {
+        host.pointee.extension(raw, CATENA_LINKS)?.assumingMemoryBound(to: catena_links.self)
+    }
+
     /// What the host says went wrong in its last service.
     private func failure() -> CNIError {
         var code: UInt32 = 0

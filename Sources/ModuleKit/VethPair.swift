@@ -46,17 +46,37 @@ public enum VethPair {
         return bytes
     }
 
+    /// Where later plugins have queued links for deletion, deletes the pair in one message with them, by its host's end. False where there
+    /// are none, or where it isn't certain which link that end is: nothing is done then.
+    public static func deleteWithQueued(_ call: ModuleCall) throws(CNIError) -> Bool {
+        guard call.hasQueuedLinks, call.netnsDescriptor != nil, let inside = try call.containerInterface(), inside.kind == "veth",
+            let index = inside.link
+        else { return false }
+        let host = try call.hostNetlink()
+        // The number could be one of another namespace, and a veth of the host have it, too: prevResult tells.
+        guard let end = try attempt(try host.link(index: index)), end.kind == "veth", end.link == inside.index,
+            call.previousResult?.interfaces.contains(where: { isHostEnd($0, end) }) ?? false
+        else { return false }
+        try call.queueLinkDeletion(of: end)
+        try call.deleteQueuedLinks()
+        return true
+    }
+
+    /// Whether an entry of a result tells of this link of the host. Its name could be someone else's by now: the hardware address tells.
+    private static func isHostEnd(_ entry: CNIResult.Interface, _ link: LinkInfo) -> Bool {
+        (entry.sandbox ?? "").isEmpty && entry.name == link.name && entry.mac == link.mac?.text
+    }
+
     /// Deletes the pair: by the container's end; where that is out of reach, by the host's end that prevResult names.
     public static func delete(_ call: ModuleCall) throws(CNIError) {
+        if try deleteWithQueued(call) { return }
         try call.deleteContainerInterface(kind: "veth", named: "veth")
         let host = try call.hostNetlink()
         for entry in call.previousResult?.interfaces ?? [] where (entry.sandbox ?? "").isEmpty {
-            // Its name could be someone else's by now: the hardware address tells.
-            guard let link = try attempt(try host.link(named: entry.name)), link.kind == "veth", entry.mac == link.mac?.text else {
-                continue
-            }
-            try attempt(try host.deleteLink(index: link.index))
+            guard let link = try attempt(try host.link(named: entry.name)), link.kind == "veth", isHostEnd(entry, link) else { continue }
+            try call.queueLinkDeletion(of: link)
         }
+        try call.deleteQueuedLinks()
     }
 
     /// The addresses of the attachment whose rules DEL has to remove: as prevResult has them, else as the container's end has them. Empty

@@ -203,7 +203,8 @@ extension NetlinkSocket {
         try delete(NetlinkMessage(link: RTM_DELLINK, index: index), "delete link number \(index)")
     }
 
-    private func delete(_ message: NetlinkMessage, _ operation: @autoclosure () -> String) throws(NetlinkError) -> Bool {
+    @discardableResult
+    func delete(_ message: NetlinkMessage, _ operation: @autoclosure () -> String) throws(NetlinkError) -> Bool {
         do throws(NetlinkError) {
             try request(message, operation())
             return true

@@ -30,8 +30,9 @@ public struct NetlinkMessage: Sendable {
     /// Whether there is an answer in any case.
     var isAcknowledged: Bool { has(NLM_F_ACK) }
 
-    /// Whether it begins or ends a batch of nfnetlink.
+    /// Whether it begins or ends a batch of nfnetlink. To rtnetlink the same numbers are RTM_NEWLINK and RTM_DELLINK, which are acknowledged.
     var isBatchMark: Bool {
+        if isAcknowledged { return false }
         let type = Int32(bytes[...].number(at: 4, as: UInt16.self))
         return type == NFNL_MSG_BATCH_BEGIN || type == NFNL_MSG_BATCH_END
     }

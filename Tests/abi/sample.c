@@ -1,6 +1,7 @@
 /* A module for tests, from the header alone. Macros: TYPE, and what it does: */
 #include <catena/module.h>
 
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,34 @@ static void note(const catena_call *call, const char *verb) {
     fclose(file);
 }
 
+#ifdef QUEUES_LINKS
+/* Queues the links of the host that are named, one after the other, and tells how many are in the queue then. */
+static int32_t queue_links(const catena_call *call) {
+    const catena_links *links = call->host->extension(call, CATENA_LINKS);
+    if (!links || !CATENA_HAS(links, delete_queued)) return call->host->fail(call, 103, "no service " CATENA_LINKS, NULL);
+    const char *const names[] = {QUEUES_LINKS};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        int32_t status = links->queue_delete(call, (int32_t)if_nametoindex(names[i]), names[i]);
+        if (status != CATENA_OK) return status;
+    }
+    char queued[32];
+    snprintf(queued, sizeof queued, "%u-queued", links->queued(call));
+    note(call, queued);
+#ifdef DELETES_LINKS
+    int32_t status = links->delete_queued(call);
+    if (status != CATENA_OK) return status;
+    snprintf(queued, sizeof queued, "%u-left,%s", links->queued(call), if_nametoindex(names[0]) ? "there" : "gone");
+    note(call, queued);
+#endif
+    return CATENA_OK;
+}
+#endif
+
 static int32_t add(const catena_call *call) {
     note(call, "ADD");
+#if defined(QUEUES_LINKS) && defined(IN_ADD)
+    return queue_links(call);
+#endif
 #ifdef FAIL
     return call->host->fail(call, 101, "sample cannot", "it was told so");
 #endif
@@ -56,6 +83,13 @@ static int32_t add(const catena_call *call) {
 
 static int32_t del(const catena_call *call) {
     note(call, "DEL");
+#if defined(QUEUES_LINKS) && !defined(IN_ADD)
+    int32_t status = queue_links(call);
+    if (status != CATENA_OK) return status;
+#endif
+#ifdef FAIL_DEL
+    return call->host->fail(call, 104, "sample cannot delete", NULL);
+#endif
     return CATENA_OK;
 }
 
@@ -66,6 +100,9 @@ static int32_t check(const catena_call *call) {
 
 static int32_t gc(const catena_call *call) {
     note(call, "GC");
+#ifdef QUEUES_LINKS
+    return queue_links(call);
+#endif
     return CATENA_OK;
 }
 

@@ -358,6 +358,35 @@ typedef struct catena_nft {
 
 #define CATENA_NFT_ABSENT 2
 
+/* ---- Extension "catena.links/1": deleting links ----
+ *
+ * The kernel waits 10 to 20 milliseconds when a link is deleted, but only once where several are deleted in one message. So the modules of
+ * a chain queue their links of the host's namespace, and the interface module, of which DEL comes last, deletes its own with them. What is
+ * left in the queue when the chain's DEL, undo or GC has run all its modules, or failed, and before a plugin that runs as an executable,
+ * the engine deletes: a module need not know whether it is alone. Since 0.2.0. A host without it gives NULL: then a module deletes its
+ * links itself.
+ */
+#define CATENA_LINKS "catena.links/1"
+
+typedef struct catena_links {
+    uint32_t size;
+    uint32_t reserved;
+
+    /* DEL and GC: queues a link of the host's namespace. `ifindex` is its index; `name`, which is copied, is for error messages. The module
+     * has made sure that the link is its own. That it is gone when its turn comes is no failure. Returns CATENA_OK, or a number after
+     * a call of fail: for another operation, and where the index is not positive. */
+    int32_t (*queue_delete)(const catena_call *call, int32_t ifindex, const char *name);
+
+    /* How many links are in the queue, by modules before and by this one: an interface module asks whether it pays to look for its
+     * link in the host's namespace, to delete it with them. */
+    uint32_t (*queued)(const catena_call *call);
+
+    /* Deletes all that is queued, in one message, after it has committed what is queued for nftables. For a module that is about to release
+     * the addresses of what it queued. The queue is empty afterwards, whatever came of it. Returns CATENA_OK, also for an empty queue; or a
+     * number after a call of fail, which names the link: the others are deleted. Where nftables is what failed, no link is deleted yet. */
+    int32_t (*delete_queued)(const catena_call *call);
+} catena_links;
+
 /* ---- A module ----
  *
  * Made by the module, read by the host; constant, and alive as long as the module is loaded.
