@@ -30,10 +30,11 @@ public struct NetlinkMessage: Sendable {
     /// Whether there is an answer in any case.
     var isAcknowledged: Bool { has(NLM_F_ACK) }
 
-    /// Whether it begins or ends a batch of nfnetlink.
+    /// Whether it begins or ends a batch of nfnetlink. RTM_NEWLINK and RTM_DELLINK of rtnetlink have the same numbers, and are longer.
     var isBatchMark: Bool {
         let type = Int32(bytes[...].number(at: 4, as: UInt16.self))
-        return type == NFNL_MSG_BATCH_BEGIN || type == NFNL_MSG_BATCH_END
+        let isLink = bytes.count >= NetlinkMessage.headerLength + MemoryLayout<ifinfomsg>.size
+        return !isLink && (type == NFNL_MSG_BATCH_BEGIN || type == NFNL_MSG_BATCH_END)
     }
 
     /// Appends a number.
