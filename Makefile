@@ -30,7 +30,7 @@ BENCH_PACKAGES := $(TEST_PACKAGES) netavark python3-matplotlib
 UNICODE_TABLES = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/embedded/$(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')/libswiftUnicodeDataTables.a
 EMBEDDED       = CATENA_EMBEDDED=1 CATENA_UNICODE_TABLES=$(UNICODE_TABLES) swift build -c release --disable-local-rpath --scratch-path .build-embedded
 
-.PHONY: all stage embedded catenactl sdk deps deps-dev deps-test deps-bench demo test test-unit test-integration test-vm fuzz bench install uninstall format lint clean
+.PHONY: all stage embedded catenactl sdk deps deps-dev deps-test deps-bench demo test test-unit test-integration test-vm fuzz bench bench-vm install uninstall format lint clean
 
 all: deps stage
 
@@ -109,8 +109,13 @@ fuzz: deps
 
 bench: deps-bench stage
 	CATENA_STAGE=$(STAGE) Tests/bench/bench
+	CATENA_STAGE=$(STAGE) Tests/bench/modules
 	CATENA_STAGE=$(STAGE) Tests/bench/host-local-scale
 	CATENA_STAGE=$(STAGE) Tests/bench/curves
+
+# The interface modules that this kernel lacks, under the second one (and the others too).
+bench-vm: deps-bench stage
+	Tests/vm/boot Tests/bench/modules
 
 install:
 	@test -d $(STAGE) || { echo "nothing is built yet: run make first"; exit 1; }

@@ -10,10 +10,10 @@ enum Dummy {
 
     /// ADD: makes the link in the container, and gives it addresses and routes.
     static func add(_ call: ModuleCall) throws(CNIError) -> CNIResult? {
-        let config = try DummyConfig(call.config)
-        let ipam = try config.requireIPAM()
+        let ipam = try IPAMDelegate.required(call.config, by: kind)
+        let dns = try ResultFormat.decodeDNS(call.config)
         try create(call, try call.containerNetlink())
-        return try call.completeOnlyInterface(ipam: ipam, dns: config.dns)
+        return try call.completeOnlyInterface(ipam: ipam, dns: dns)
     }
 
     private static func create(_ call: ModuleCall, _ socket: NetlinkSocket) throws(CNIError) {
@@ -30,31 +30,17 @@ enum Dummy {
 
     /// DEL: deletes the link and releases its addresses. A namespace or link that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
-        let config = try DummyConfig(call.config)
-        try IPAMDelegate.release(config.ipam, call) { () throws(CNIError) in
-            try call.deleteContainerInterface(kind: kind, named: "dummy")
-        }
+        try call.detachOnlyInterface(kind: kind, named: kind)
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.
     static func check(_ call: ModuleCall) throws(CNIError) {
-        let ipam = try DummyConfig(call.config).requireIPAM()
-        try call.delegate(ipam.type, .check)
-        let result = try call.requireResult()
-        var differences = Differences()
-        differences.add(try InterfaceCheck.differences(call, result: result, kind: kind))
-        try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
-    }
-
-    /// GC: has IPAM release the addresses of attachments that are not in use.
-    static func gc(_ call: ModuleCall) throws(CNIError) {
-        let config = try DummyConfig(call.config)
-        if let ipam = config.ipam { try call.delegate(ipam.type, .gc) }
+        try InterfaceCheck.run(call, ipam: try IPAMDelegate.required(call.config, by: kind), kind: kind)
     }
 
     /// STATUS: whether the kernel can make such a link, and IPAM has an address.
     static func status(_ call: ModuleCall) throws(CNIError) {
-        let ipam = try DummyConfig(call.config).requireIPAM()
+        let ipam = try IPAMDelegate.required(call.config, by: kind)
         try KernelTrial.make("dummy links", advice: advice) { () throws(CNIError) in
             try attempt(try NetlinkSocket.open().createDummy(name: "dummy0"))
         }
@@ -68,6 +54,6 @@ enum Dummy {
         Dummy.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Dummy.add) }, del: { ModuleRun.other($0, Dummy.del) }, check: { ModuleRun.other($0, Dummy.check) },
-            gc: { ModuleRun.other($0, Dummy.gc) }, status: { ModuleRun.other($0, Dummy.status) })
+            gc: { ModuleRun.other($0, IPAMDelegate.gc) }, status: { ModuleRun.other($0, Dummy.status) })
     }
 #endif

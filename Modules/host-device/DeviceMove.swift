@@ -116,8 +116,10 @@ struct DeviceMove {
     }
 
     /// Gives a device its name and state back that the kernel has put into the host by itself, when the container's namespace vanished.
-    func adopt(_ address: MACAddress) throws(CNIError) {
-        for link in try attempt(try host.links()) where link.mac == address && link.kind == nil {
+    ///
+    /// - Parameter isDevice: whether a link can be the attachment's device.
+    func adopt(_ isDevice: (LinkInfo) -> Bool) throws(CNIError) {
+        for link in try attempt(try host.links()) where isDevice(link) && isPutBack(link) {
             guard let name = DeviceMove.formerName(link) else { continue }
             if let other = try attempt(try host.link(named: name)), other.index != link.index {
                 call.log(.warning, "device \(name) is back in the host under the name \(link.name): its own is taken")
@@ -126,5 +128,13 @@ struct DeviceMove {
             let move = LinkMove(namespace: nil, name: name, alias: "", up: link.hasNoTrailers ? true : nil, noTrailers: false)
             try attempt(try host.move(link, move))
         }
+    }
+
+    /// Whether the kernel may have put a link back: down, by its name in the container, or `dev1` where the host has one of that name. Another
+    /// link's alias is a person's, and no name.
+    private func isPutBack(_ link: LinkInfo) -> Bool {
+        let digits = link.name.utf8.dropFirst(3)
+        let isChosen = link.name.hasPrefix("dev") && !digits.isEmpty && digits.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
+        return link.kind == nil && !link.isUp && (link.name == call.interfaceName || isChosen)
     }
 }

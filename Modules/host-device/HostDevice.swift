@@ -20,7 +20,7 @@ enum HostDevice {
     private static func giveBack(_ call: ModuleCall, _ config: HostDeviceConfig) throws(CNIError) {
         let move = try DeviceMove(call)
         if call.netnsDescriptor == nil {
-            if let address = attachedAddress(call) { try move.adopt(address) }
+            if let isDevice = try recognition(call, config) { try move.adopt(isDevice) }
         } else if let link = try call.containerInterface() {
             let name = DeviceMove.formerName(link)
             if name != nil || (link.mac != nil && link.mac == attachedAddress(call)) {
@@ -29,6 +29,21 @@ enum HostDevice {
                 // What made ADD fail, not what it made.
                 call.log(.warning, "interface \(link.name) in \(call.netns) is no device that was moved there: it stays")
             }
+        }
+    }
+
+    /// By what the attachment's device is recognized among the host's links: the hardware address that ADD reported. One that was killed has
+    /// reported nothing: then what the configuration says.
+    private static func recognition(_ call: ModuleCall, _ config: HostDeviceConfig) throws(CNIError) -> ((LinkInfo) -> Bool)? {
+        if let address = attachedAddress(call) { return { $0.mac == address } }
+        switch config.selector {
+        case nil: return nil
+        case .name(let name): return { $0.alias == name }
+        case .hardwareAddress(let address): return { $0.mac == address }
+        case .kernelPath, .pci, .deviceID:
+            let search = DeviceSearch(socket: try call.hostNetlink())
+            guard let selector = config.selector, case .link(let device, _) = try? search.find(selector) else { return nil }
+            return { $0.index == device.index }
         }
     }
 
@@ -41,16 +56,13 @@ enum HostDevice {
     /// CHECK: compares what ADD made with what is there, and reports all differences together.
     static func check(_ call: ModuleCall) throws(CNIError) {
         let config = try HostDeviceConfig(call.config)
+        guard let pci = userspaceDevice(config, try call.requireResult(), call) else {
+            return try InterfaceCheck.run(call, ipam: config.ipam, kind: nil) { link in aliasDifferences(link, config) }
+        }
         if let ipam = config.ipam { try call.delegate(ipam.type, .check) }
-        let result = try call.requireResult()
         var differences = Differences()
-        if let pci = userspaceDevice(config, result, call) {
-            if !DeviceSearch.isForUserspace(pci) {
-                differences.add("PCI device \(pci): expected a driver that hands it to a program, found another or none")
-            }
-        } else {
-            differences.add(try InterfaceCheck.differences(call, result: result, kind: nil))
-            differences.add(try aliasDifferences(call, config))
+        if !DeviceSearch.isForUserspace(pci) {
+            differences.add("PCI device \(pci): expected a driver that hands it to a program, found another or none")
         }
         try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
     }
@@ -68,18 +80,11 @@ enum HostDevice {
     }
 
     /// Without the alias DEL does not know the device's name in the host.
-    private static func aliasDifferences(_ call: ModuleCall, _ config: HostDeviceConfig) throws(CNIError) -> [String] {
-        guard let link = try call.containerInterface() else { return [] }
+    private static func aliasDifferences(_ link: LinkInfo, _ config: HostDeviceConfig) -> [String] {
         if let expected = config.deviceName {
             return link.alias == expected ? [] : ["\(link.name): expected alias \(expected), found \(link.alias ?? "none")"]
         }
         return link.alias == nil ? ["\(link.name): expected an alias with its name in the host, found none"] : []
-    }
-
-    /// GC: has IPAM release the addresses of attachments that are not in use.
-    static func gc(_ call: ModuleCall) throws(CNIError) {
-        let config = try HostDeviceConfig(call.config, lenient: true)
-        if let ipam = config.ipam { try call.delegate(ipam.type, .gc) }
     }
 
     /// STATUS: whether the configuration can be right, and IPAM has an address. A device that is in use is no reason to call the whole
@@ -96,7 +101,7 @@ enum HostDevice {
         HostDevice.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, HostDevice.add) }, del: { ModuleRun.other($0, HostDevice.del) },
-            check: { ModuleRun.other($0, HostDevice.check) }, gc: { ModuleRun.other($0, HostDevice.gc) },
+            check: { ModuleRun.other($0, HostDevice.check) }, gc: { ModuleRun.other($0, IPAMDelegate.gc) },
             status: { ModuleRun.other($0, HostDevice.status) })
     }
 #endif

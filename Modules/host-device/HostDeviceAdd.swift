@@ -21,7 +21,9 @@ struct HostDeviceAdd {
     private func report(_ pci: String) throws(CNIError) -> CNIResult {
         var result = try config.ipam.map { (ipam) throws(CNIError) in try ipam.add(call) } ?? CNIResult()
         for index in result.ips.indices { result.ips[index].interface = 0 }
-        return complete(result, CNIResult.Interface(name: call.interfaceName, sandbox: call.netns, pciID: pci))
+        result.interfaces = [CNIResult.Interface(name: call.interfaceName, sandbox: call.netns, pciID: pci)]
+        if !config.dns.isEmpty { result.dns = config.dns }
+        return result
     }
 
     private func attach(_ device: LinkInfo, _ pci: String?) throws(CNIError) -> CNIResult {
@@ -32,30 +34,11 @@ struct HostDeviceAdd {
         }
         let move = try DeviceMove(call)
         let link = try move.take(device)
-        var hasAddresses = false
-        do throws(CNIError) {
-            var result = CNIResult()
-            if let ipam = config.ipam {
-                result = try ipam.add(call)
-                hasAddresses = true
-            }
-            for index in result.ips.indices { result.ips[index].interface = 0 }
-            // Without IPv6 addresses of ours, detection of duplicates stays as it is: the network behind a device has others in it.
-            let hasIPv6 = result.ips.contains { $0.address.address.family == .v6 }
-            try InterfaceConfiguration(call, link: link, result: result, detectsDuplicates: !hasIPv6).apply()
-            return complete(
-                result, CNIResult.Interface(name: call.interfaceName, mac: link.mac?.text, sandbox: call.netns, pciID: pci))
-        } catch {
+        // The network behind a device has others in it.
+        var result = try call.completeOnlyInterface(ipam: config.ipam, dns: config.dns, sharesNetwork: true) {
             move.giveBackAfterFailure(link, device)
-            if hasAddresses { config.ipam?.undo(call) }
-            throw error
         }
-    }
-
-    private func complete(_ result: CNIResult, _ interface: CNIResult.Interface) -> CNIResult {
-        var result = result
-        result.interfaces = [interface]
-        if !config.dns.isEmpty { result.dns = config.dns }
+        result.interfaces[0].pciID = pci
         return result
     }
 }

@@ -16,32 +16,23 @@ enum Ipvlan {
         if let mtu = config.mtu, mtu > master.link.mtu {
             call.log(.warning, "mtu: \(mtu) is more than the \(master.link.mtu) of the master \(master.link.name): larger packets are lost")
         }
-        try master.makeInterface(call, kind: kind, mtu: config.mtu) { (socket, link) throws(NetlinkError) in
-            try socket.createIpvlan(IpvlanRequest(link, mode: config.mode, flag: config.flag))
-        }
+        try master.makeInterface(call, kind: kind, mtu: config.mtu, config.make)
         return try call.completeOnlyInterface(ipam: config.ipam, dns: config.dns, given: given, sharesNetwork: true)
     }
 
     /// DEL: deletes the link, then releases its addresses. A namespace or link that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
-        try IPAMDelegate.release(try IPAMDelegate(call.config), call) { () throws(CNIError) in
-            try call.deleteContainerInterface(kind: kind, named: kind)
-        }
+        try call.detachOnlyInterface(kind: kind, named: kind)
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.
     static func check(_ call: ModuleCall) throws(CNIError) {
         let config = try IpvlanConfig(call.config)
-        if let ipam = config.ipam { try call.delegate(ipam.type, .check) }
-        let result = try call.requireResult()
-        var differences = Differences()
-        differences.add(try InterfaceCheck.differences(call, result: result, kind: kind))
-        differences.add(try linkDifferences(call, config))
-        try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
+        try InterfaceCheck.run(call, ipam: config.ipam, kind: kind) { (link) throws(CNIError) in try differences(call, config, link) }
     }
 
-    private static func linkDifferences(_ call: ModuleCall, _ config: IpvlanConfig) throws(CNIError) -> [String] {
-        guard let link = try call.containerInterface(), let ipvlan = link.ipvlan else { return [] }
+    private static func differences(_ call: ModuleCall, _ config: IpvlanConfig, _ link: LinkInfo) throws(CNIError) -> [String] {
+        guard let ipvlan = link.ipvlan else { return [] }
         var differences = Differences()
         differences.expect("\(link.name): mode", config.mode, ipvlan.mode) { $0?.rawValue ?? "another" }
         if let flag = ipvlan.flag { differences.expect("\(link.name): flag", config.flag, flag) { $0.rawValue } }
@@ -51,19 +42,12 @@ enum Ipvlan {
         return differences.lines
     }
 
-    /// GC: has IPAM release the addresses of attachments that are not in use.
-    static func gc(_ call: ModuleCall) throws(CNIError) {
-        if let ipam = try IPAMDelegate(call.config) { try call.delegate(ipam.type, .gc) }
-    }
-
     /// STATUS: whether the master is there, the kernel can make such a link, and IPAM has an address.
     static func status(_ call: ModuleCall) throws(CNIError) {
         let config = try IpvlanConfig(call.config)
         // Without a name it may be one that the plugin before makes.
         if config.master.name != nil { try config.master.checkAvailable(call) }
-        try KernelTrial.make("ipvlan links", advice: MasterLink.advice(kind)) { (socket, link) throws(NetlinkError) in
-            try socket.createIpvlan(IpvlanRequest(link, mode: config.mode, flag: config.flag))
-        }
+        try KernelTrial.make("ipvlan links", advice: MasterLink.advice(kind), on: config.make)
         if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
     }
 }
@@ -74,6 +58,6 @@ enum Ipvlan {
         Ipvlan.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Ipvlan.add) }, del: { ModuleRun.other($0, Ipvlan.del) }, check: { ModuleRun.other($0, Ipvlan.check) },
-            gc: { ModuleRun.other($0, Ipvlan.gc) }, status: { ModuleRun.other($0, Ipvlan.status) })
+            gc: { ModuleRun.other($0, IPAMDelegate.gc) }, status: { ModuleRun.other($0, Ipvlan.status) })
     }
 #endif

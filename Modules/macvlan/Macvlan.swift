@@ -15,10 +15,7 @@ enum Macvlan {
         try master.checkMTU(config.mtu)
         master.warnOfWireless(call)
         let mac = config.mode == .passthru ? nil : config.mac
-        try master.makeInterface(call, kind: kind, mtu: config.mtu, mac: mac) { (socket, link) throws(NetlinkError) in
-            try socket.createMacvlan(
-                MacvlanRequest(link, mode: config.mode, broadcastQueueLength: config.broadcastQueueLength))
-        }
+        try master.makeInterface(call, kind: kind, mtu: config.mtu, mac: mac, config.make)
         try setAddressOfMaster(call, config)
         return try call.completeOnlyInterface(ipam: config.ipam, dns: config.dns, sharesNetwork: true)
     }
@@ -38,24 +35,17 @@ enum Macvlan {
 
     /// DEL: deletes the link, then releases its addresses. A namespace or link that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
-        try IPAMDelegate.release(try IPAMDelegate(call.config), call) { () throws(CNIError) in
-            try call.deleteContainerInterface(kind: kind, named: kind)
-        }
+        try call.detachOnlyInterface(kind: kind, named: kind)
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.
     static func check(_ call: ModuleCall) throws(CNIError) {
         let config = try MacvlanConfig(call.config, arguments: nil)
-        if let ipam = config.ipam { try call.delegate(ipam.type, .check) }
-        let result = try call.requireResult()
-        var differences = Differences()
-        differences.add(try InterfaceCheck.differences(call, result: result, kind: kind))
-        differences.add(try linkDifferences(call, config))
-        try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
+        try InterfaceCheck.run(call, ipam: config.ipam, kind: kind) { (link) throws(CNIError) in try differences(call, config, link) }
     }
 
-    private static func linkDifferences(_ call: ModuleCall, _ config: MacvlanConfig) throws(CNIError) -> [String] {
-        guard let link = try call.containerInterface(), let macvlan = link.macvlan else { return [] }
+    private static func differences(_ call: ModuleCall, _ config: MacvlanConfig, _ link: LinkInfo) throws(CNIError) -> [String] {
+        guard let macvlan = link.macvlan else { return [] }
         var differences = Differences()
         differences.expect("\(link.name): mode", config.mode, macvlan.mode) { $0?.rawValue ?? "another" }
         if let mtu = config.mtu { differences.expect("\(link.name): MTU", mtu, link.mtu) { "\($0)" } }
@@ -66,18 +56,11 @@ enum Macvlan {
         return differences.lines
     }
 
-    /// GC: has IPAM release the addresses of attachments that are not in use.
-    static func gc(_ call: ModuleCall) throws(CNIError) {
-        if let ipam = try IPAMDelegate(call.config) { try call.delegate(ipam.type, .gc) }
-    }
-
     /// STATUS: whether the master is there, the kernel can make such a link, and IPAM has an address.
     static func status(_ call: ModuleCall) throws(CNIError) {
         let config = try MacvlanConfig(call.config, arguments: nil)
         try config.master.checkAvailable(call, mtu: config.mtu)
-        try KernelTrial.make("macvlan links", advice: MasterLink.advice(kind)) { (socket, link) throws(NetlinkError) in
-            try socket.createMacvlan(MacvlanRequest(link, mode: config.mode, broadcastQueueLength: config.broadcastQueueLength))
-        }
+        try KernelTrial.make("macvlan links", advice: MasterLink.advice(kind), on: config.make)
         if let ipam = config.ipam { try call.delegate(ipam.type, .status) }
     }
 }
@@ -89,6 +72,6 @@ enum Macvlan {
             for: hostABI,
             add: { ModuleRun.add($0, Macvlan.add) }, del: { ModuleRun.other($0, Macvlan.del) },
             check: { ModuleRun.other($0, Macvlan.check) },
-            gc: { ModuleRun.other($0, Macvlan.gc) }, status: { ModuleRun.other($0, Macvlan.status) })
+            gc: { ModuleRun.other($0, IPAMDelegate.gc) }, status: { ModuleRun.other($0, Macvlan.status) })
     }
 #endif

@@ -20,11 +20,10 @@ struct MacvlanConfig {
     init(_ config: ConfigReader, arguments: CNIArguments?) throws(CNIError) {
         master = try MasterChoice(config)
         mode = try MacvlanConfig.mode(config)
-        let number = try config.unsigned("mtu") ?? 0
-        mtu = number == 0 ? nil : number
+        mtu = try config.mtu()
         let length = try config.unsigned("bcqueuelen") ?? 0
         broadcastQueueLength = length == 0 ? nil : UInt32(clamping: length)
-        mac = try arguments.map { (arguments) throws(CNIError) in try MacvlanConfig.mac(config, arguments) } ?? nil
+        mac = try arguments.map { (arguments) throws(CNIError) in try config.mac(arguments) } ?? nil
         dns = try ResultFormat.decodeDNS(config)
         ipam = try IPAMDelegate(config)
     }
@@ -37,10 +36,8 @@ struct MacvlanConfig {
         return mode
     }
 
-    /// Later wins: `mac`, CNI_ARGS MAC, `runtimeConfig.mac`.
-    private static func mac(_ config: ConfigReader, _ arguments: CNIArguments) throws(CNIError) -> MACAddress? {
-        try arguments.require(only: ["MAC"])
-        return try MACAddress.requested(
-            lastOf: [try config.string("mac"), arguments["MAC"], try config.object("runtimeConfig")?.string("mac")])
+    /// Makes such a link: ADD in the container, STATUS where it disturbs no one.
+    func make(_ socket: NetlinkSocket, _ link: StackedLink) throws(NetlinkError) {
+        try socket.createMacvlan(MacvlanRequest(link, mode: mode, broadcastQueueLength: broadcastQueueLength))
     }
 }

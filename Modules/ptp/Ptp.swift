@@ -9,7 +9,7 @@ enum Ptp {
     /// ADD: makes the veth pair, addresses and routes at both ends, and masquerade.
     static func add(_ call: ModuleCall) throws(CNIError) -> CNIResult? {
         let config = try PtpConfig(call.config, arguments: try call.arguments())
-        return try PtpAdd(call, config, try config.requireIPAM()).run()
+        return try PtpAdd(call, config).run()
     }
 
     /// DEL: removes what ADD made of this attachment. The kernel parameters that let the host forward are shared, and stay.
@@ -29,7 +29,7 @@ enum Ptp {
     /// CHECK: compares what ADD made with what is there, and reports all differences together.
     static func check(_ call: ModuleCall) throws(CNIError) {
         let config = try PtpConfig(call.config, arguments: nil)
-        try call.delegate(try config.requireIPAM().type, .check)
+        try call.delegate(config.ipam.type, .check)
         let result = try call.requireResult()
         var differences = Differences()
         differences.add(try InterfaceCheck.differences(call, result: result, kind: "veth"))
@@ -62,10 +62,9 @@ enum Ptp {
     /// STATUS: whether the kernel can make veth pairs, nftables can be used, and IPAM has an address.
     static func status(_ call: ModuleCall) throws(CNIError) {
         let config = try PtpConfig(call.config, arguments: nil)
-        let ipam = try config.requireIPAM()
         try KernelTrial.make("veth pairs", advice: MasterLink.advice("veth")) { (_, _) throws(NetlinkError) in }
         try config.masquerade?.checkAvailable(call)
-        try call.delegate(ipam.type, .status)
+        try call.delegate(config.ipam.type, .status)
     }
 }
 

@@ -7,13 +7,11 @@ struct PtpAdd {
 
     private let call: ModuleCall
     private let config: PtpConfig
-    private let ipam: IPAMDelegate
     private let host: NetlinkSocket
 
-    init(_ call: ModuleCall, _ config: PtpConfig, _ ipam: IPAMDelegate) throws(CNIError) {
+    init(_ call: ModuleCall, _ config: PtpConfig) throws(CNIError) {
         self.call = call
         self.config = config
-        self.ipam = ipam
         host = try call.hostNetlink()
     }
 
@@ -25,7 +23,7 @@ struct PtpAdd {
         do throws(CNIError) {
             // Before the other end is up, and it gets its link-local address: while that is tentative, the host asks for no neighbour.
             try? Sysctl.ensure("0", at: ["net", "ipv6", "conf", hostName, "accept_dad"])
-            var result = try ipam.add(call)
+            var result = try config.ipam.add(call)
             hasAddresses = true
             try requireGateways(result)
             try configureHost(hostName, result)
@@ -36,7 +34,7 @@ struct PtpAdd {
         } catch {
             config.masquerade?.undo(call, addresses: addresses)
             do throws(NetlinkError) { try host.deleteLink(named: hostName) } catch { call.log(.warning, error.cni.text) }
-            if hasAddresses { ipam.undo(call) }
+            if hasAddresses { config.ipam.undo(call) }
             throw error
         }
     }
@@ -44,7 +42,7 @@ struct PtpAdd {
     private func requireGateways(_ result: CNIResult) throws(CNIError) {
         for ip in result.ips where ip.gateway == nil {
             throw CNIError(
-                "IPAM plugin \(ipam.type) returned address \(ip.address.text) without a gateway",
+                "IPAM plugin \(config.ipam.type) returned address \(ip.address.text) without a gateway",
                 details: "ptp gives the gateway's address to the host's end: set one in the IPAM configuration")
         }
     }

@@ -16,24 +16,16 @@ enum Tap {
 
     /// DEL: deletes the device, then releases its addresses. A namespace or device that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
-        try IPAMDelegate.release(try IPAMDelegate(call.config), call) { () throws(CNIError) in
-            try call.deleteContainerInterface(kind: kind, named: "tap device")
-        }
+        try call.detachOnlyInterface(kind: kind, named: "tap device")
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.
     static func check(_ call: ModuleCall) throws(CNIError) {
         let config = try TapConfig(call.config, arguments: try call.arguments())
-        if let ipam = config.ipam { try call.delegate(ipam.type, .check) }
-        let result = try call.requireResult()
-        var differences = Differences()
-        differences.add(try InterfaceCheck.differences(call, result: result, kind: kind))
-        differences.add(try deviceDifferences(call, config))
-        try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
+        try InterfaceCheck.run(call, ipam: config.ipam, kind: kind) { (link) throws(CNIError) in try differences(call, config, link) }
     }
 
-    private static func deviceDifferences(_ call: ModuleCall, _ config: TapConfig) throws(CNIError) -> [String] {
-        guard let link = try call.containerInterface(), link.kind == kind else { return [] }
+    private static func differences(_ call: ModuleCall, _ config: TapConfig, _ link: LinkInfo) throws(CNIError) -> [String] {
         var differences = Differences()
         let name = link.name
         if let mtu = config.mtu { differences.expect("\(name): MTU", mtu, link.mtu) { "\($0)" } }
@@ -48,11 +40,6 @@ enum Tap {
         differences.expect("\(name): owner", config.owner, tap.owner) { $0.map { "\($0)" } ?? "none" }
         differences.expect("\(name): group", config.group, tap.group) { $0.map { "\($0)" } ?? "none" }
         return differences.lines
-    }
-
-    /// GC: has IPAM release the addresses of attachments that are not in use.
-    static func gc(_ call: ModuleCall) throws(CNIError) {
-        if let ipam = try IPAMDelegate(call.config) { try call.delegate(ipam.type, .gc) }
     }
 
     /// STATUS: whether the kernel can make such a device, and IPAM has an address.
@@ -71,6 +58,6 @@ enum Tap {
         Tap.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Tap.add) }, del: { ModuleRun.other($0, Tap.del) }, check: { ModuleRun.other($0, Tap.check) },
-            gc: { ModuleRun.other($0, Tap.gc) }, status: { ModuleRun.other($0, Tap.status) })
+            gc: { ModuleRun.other($0, IPAMDelegate.gc) }, status: { ModuleRun.other($0, Tap.status) })
     }
 #endif

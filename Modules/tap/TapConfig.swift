@@ -23,26 +23,18 @@ struct TapConfig {
     /// - Parameter arguments: CNI_ARGS; nil where they don't matter (DEL).
     init(_ config: ConfigReader, arguments: CNIArguments?) throws(CNIError) {
         multiQueue = try config.bool("multiQueue")
-        let number = try config.unsigned("mtu") ?? 0
-        mtu = number == 0 ? nil : number
+        mtu = try config.mtu()
         owner = try TapConfig.id(config, "owner")
         group = try TapConfig.id(config, "group")
         selinuxContext = try config.nonEmpty("selinuxContext")
         bridge = try config.nonEmpty("bridge")
         if let bridge { do throws(CNIError) { try Names.checkInterface(bridge) } catch { throw config.invalid("bridge", error.message) } }
-        mac = try arguments.map { (arguments) throws(CNIError) in try TapConfig.mac(config, arguments) } ?? nil
+        mac = try arguments.map { (arguments) throws(CNIError) in try config.mac(arguments) } ?? nil
         dns = try ResultFormat.decodeDNS(config)
         ipam = try IPAMDelegate(config)
     }
 
     private static func id(_ config: ConfigReader, _ key: String) throws(CNIError) -> UInt32? {
         try config.unsigned(key).map { UInt32(clamping: $0) }
-    }
-
-    /// Later wins: `mac`, CNI_ARGS MAC, `runtimeConfig.mac`.
-    private static func mac(_ config: ConfigReader, _ arguments: CNIArguments) throws(CNIError) -> MACAddress? {
-        try arguments.require(only: ["MAC"])
-        return try MACAddress.requested(
-            lastOf: [try config.string("mac"), arguments["MAC"], try config.object("runtimeConfig")?.string("mac")])
     }
 }

@@ -10,36 +10,25 @@ enum Vlan {
     /// ADD: makes the link on its master, in the container, and gives it addresses and routes.
     static func add(_ call: ModuleCall) throws(CNIError) -> CNIResult? {
         let config = try VlanConfig(call.config)
-        try config.validate()
         let master = try config.master.find(call)
         try master.checkMTU(config.mtu)
-        try master.makeInterface(call, kind: kind, mtu: config.mtu) { (socket, link) throws(NetlinkError) in
-            try socket.createVlan(VlanRequest(link, id: config.id, protocol: config.protocol))
-        }
+        try master.makeInterface(call, kind: kind, mtu: config.mtu, config.make)
         return try call.completeOnlyInterface(ipam: config.ipam, dns: config.dns, sharesNetwork: true)
     }
 
     /// DEL: deletes the link, then releases its addresses. A namespace, link or master that is gone is no error.
     static func del(_ call: ModuleCall) throws(CNIError) {
-        try IPAMDelegate.release(try IPAMDelegate(call.config), call) { () throws(CNIError) in
-            try call.deleteContainerInterface(kind: kind, named: "VLAN link")
-        }
+        try call.detachOnlyInterface(kind: kind, named: "VLAN link")
     }
 
     /// CHECK: compares what ADD made with what is there, and reports all differences together.
     static func check(_ call: ModuleCall) throws(CNIError) {
         let config = try VlanConfig(call.config)
-        let ipam = try config.validate()
-        try call.delegate(ipam.type, .check)
-        let result = try call.requireResult()
-        var differences = Differences()
-        differences.add(try InterfaceCheck.differences(call, result: result, kind: kind))
-        differences.add(try linkDifferences(call, config))
-        try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
+        try InterfaceCheck.run(call, ipam: config.ipam, kind: kind) { (link) throws(CNIError) in try differences(call, config, link) }
     }
 
-    private static func linkDifferences(_ call: ModuleCall, _ config: VlanConfig) throws(CNIError) -> [String] {
-        guard let link = try call.containerInterface(), let vlan = link.vlan else { return [] }
+    private static func differences(_ call: ModuleCall, _ config: VlanConfig, _ link: LinkInfo) throws(CNIError) -> [String] {
+        guard let vlan = link.vlan else { return [] }
         var differences = Differences()
         differences.expect("\(link.name): VLAN", config.id, vlan.id) { "\($0)" }
         differences.expect("\(link.name): protocol", config.protocol, vlan.protocol) { $0?.rawValue ?? "another" }
@@ -48,20 +37,12 @@ enum Vlan {
         return differences.lines
     }
 
-    /// GC: has IPAM release the addresses of attachments that are not in use.
-    static func gc(_ call: ModuleCall) throws(CNIError) {
-        if let ipam = try IPAMDelegate(call.config) { try call.delegate(ipam.type, .gc) }
-    }
-
     /// STATUS: whether the master is there, the kernel can make such a link, and IPAM has an address.
     static func status(_ call: ModuleCall) throws(CNIError) {
         let config = try VlanConfig(call.config)
-        let ipam = try config.validate()
         try config.master.checkAvailable(call, mtu: config.mtu)
-        try KernelTrial.make("VLAN links", advice: MasterLink.advice(kind)) { (socket, link) throws(NetlinkError) in
-            try socket.createVlan(VlanRequest(link, id: config.id, protocol: config.protocol))
-        }
-        try call.delegate(ipam.type, .status)
+        try KernelTrial.make("VLAN links", advice: MasterLink.advice(kind), on: config.make)
+        try call.delegate(config.ipam.type, .status)
     }
 }
 
@@ -71,6 +52,6 @@ enum Vlan {
         Vlan.descriptor.module(
             for: hostABI,
             add: { ModuleRun.add($0, Vlan.add) }, del: { ModuleRun.other($0, Vlan.del) }, check: { ModuleRun.other($0, Vlan.check) },
-            gc: { ModuleRun.other($0, Vlan.gc) }, status: { ModuleRun.other($0, Vlan.status) })
+            gc: { ModuleRun.other($0, IPAMDelegate.gc) }, status: { ModuleRun.other($0, Vlan.status) })
     }
 #endif

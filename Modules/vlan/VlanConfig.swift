@@ -12,19 +12,26 @@ struct VlanConfig {
     let mtu: Int?
     /// The configuration's DNS settings: they replace those of IPAM where any is set.
     let dns: CNIResult.DNS
-    /// Nil where none is named, which only DEL and GC accept.
-    let ipam: IPAMDelegate?
+    /// Without addresses the interface would be good for nothing.
+    let ipam: IPAMDelegate
 
     init(_ config: ConfigReader) throws(CNIError) {
         master = try MasterChoice(config)
+        if master.name == nil {
+            throw CNIError(.invalidConfiguration, "master: is missing: vlan requires the name of the interface that carries the VLAN")
+        }
         let number = try config.integer("vlanId") ?? 0
         guard let id = UInt16(exactly: number), id <= 4094 else { throw config.invalid("vlanId", "must be from 0 to 4094, is \(number)") }
         self.id = id
         `protocol` = try VlanConfig.tag(config)
-        let mtu = try config.unsigned("mtu") ?? 0
-        self.mtu = mtu == 0 ? nil : mtu
+        mtu = try config.mtu()
         dns = try ResultFormat.decodeDNS(config)
-        ipam = try IPAMDelegate(config)
+        ipam = try IPAMDelegate.required(config, by: "vlan")
+    }
+
+    /// Makes such a link: ADD in the container, STATUS where it disturbs no one.
+    func make(_ socket: NetlinkSocket, _ link: StackedLink) throws(NetlinkError) {
+        try socket.createVlan(VlanRequest(link, id: id, protocol: `protocol`))
     }
 
     private static func tag(_ config: ConfigReader) throws(CNIError) -> VlanProtocol {
@@ -34,15 +41,5 @@ struct VlanConfig {
         case "802.1ad": return .dot1ad
         default: throw config.invalid("protocol", "expected 802.1Q or 802.1ad, found \"\(name)\"")
         }
-    }
-
-    /// What must be there. The IPAM plugin: without addresses the interface would be good for nothing.
-    @discardableResult
-    func validate() throws(CNIError) -> IPAMDelegate {
-        if master.name == nil {
-            throw CNIError(.invalidConfiguration, "master: is missing: vlan requires the name of the interface that carries the VLAN")
-        }
-        guard let ipam else { throw CNIError(.invalidConfiguration, "ipam: is missing: vlan requires an IPAM configuration") }
-        return ipam
     }
 }

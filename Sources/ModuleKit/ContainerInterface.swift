@@ -29,6 +29,15 @@ extension ModuleCall {
         }
     }
 
+    /// DEL of an attachment that has no other link: deletes the interface, then releases its addresses. Looks at no key but `ipam`.
+    ///
+    /// - Parameter name: as above.
+    public func detachOnlyInterface(kind: String, named name: String) throws(CNIError) {
+        try IPAMDelegate.release(try IPAMDelegate(config), self) { () throws(CNIError) in
+            try deleteContainerInterface(kind: kind, named: name)
+        }
+    }
+
     /// Gives the interface, the only one of the result, its addresses and routes, and completes the result with it.
     ///
     /// - Parameters:
@@ -46,15 +55,17 @@ extension ModuleCall {
     }
 
     /// Does what comes after the interface, the only one of the result, was made: has IPAM give addresses, and sets them. When a step fails,
-    /// the interface is deleted and the addresses are released.
+    /// the interface is removed again and the addresses are released.
     ///
     /// - Parameters:
     ///   - ipam: nil for an interface without addresses, or with those of `given`.
     ///   - dns: the configuration's DNS settings: they replace those of IPAM where any is set.
     ///   - given: addresses, routes and DNS settings that are known already.
     ///   - sharesNetwork: as above.
+    ///   - remove: removes the interface after a failure; nil to delete it.
     public func completeOnlyInterface(
-        ipam: IPAMDelegate?, dns: CNIResult.DNS, given: CNIResult = CNIResult(), sharesNetwork: Bool = false
+        ipam: IPAMDelegate?, dns: CNIResult.DNS, given: CNIResult = CNIResult(), sharesNetwork: Bool = false,
+        removing remove: (() -> Void)? = nil
     ) throws(CNIError) -> CNIResult {
         var result = given
         var hasAddresses = false
@@ -66,7 +77,7 @@ extension ModuleCall {
             try configureOnlyInterface(&result, dns: dns, sharesNetwork: sharesNetwork)
             return result
         } catch {
-            undoInterface()
+            if let remove { remove() } else { undoInterface() }
             if hasAddresses { ipam?.undo(self) }
             throw error
         }

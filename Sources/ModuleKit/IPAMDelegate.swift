@@ -11,6 +11,22 @@ public struct IPAMDelegate {
         self.type = type
     }
 
+    /// The one that a module can't do without: none is an error.
+    ///
+    /// - Parameter module: whose configuration it is, for the error.
+    public static func required(_ config: ConfigReader, by module: String) throws(CNIError) -> IPAMDelegate {
+        guard let ipam = try IPAMDelegate(config) else {
+            throw CNIError(.invalidConfiguration, "ipam: is missing: \(module) requires an IPAM configuration")
+        }
+        return ipam
+    }
+
+    /// GC of a module that has nothing else to collect: has the IPAM plugin, where there is one, release the addresses of attachments that are
+    /// not in use.
+    public static func gc(_ call: ModuleCall) throws(CNIError) {
+        if let ipam = try IPAMDelegate(call.config) { try call.delegate(ipam.type, .gc) }
+    }
+
     /// Runs its ADD. A result without an address is an error, after its DEL.
     public func add(_ call: ModuleCall) throws(CNIError) -> CNIResult {
         let result = try call.delegateAdd(type)

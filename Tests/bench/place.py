@@ -13,6 +13,16 @@ REFERENCE = pathlib.Path("/usr/lib/cni")
 NETAVARK = pathlib.Path("/usr/lib/podman/netavark")
 
 
+def version(package):
+    """The version of a Debian package; "-" where it is not installed."""
+    done = subprocess.run(["dpkg-query", "-W", "-f=${Version}", package], capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 and done.stdout else "-"
+
+
+# Asked here: the private host has another /var/lib.
+VERSIONS = {package: version(package) for package in ("containernetworking-plugins", "netavark", "libnftables1", "iptables")}
+
+
 def enter_private_host():
     """Starts this program again in new user, network and mount namespaces: nothing of the machine's network is touched."""
     if os.environ.get("CATENA_BENCH_PRIVATE") != "1":

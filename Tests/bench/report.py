@@ -5,6 +5,8 @@ import pathlib
 import platform
 import subprocess
 
+import place
+
 ORDER = ["floor", "catena", "wrappers", "reference", "netavark"]
 COLORS = {"floor": "#888888", "catena": "#d1495b", "wrappers": "#edae49", "reference": "#00798c", "netavark": "#30638e"}
 
@@ -101,11 +103,9 @@ def machine():
 
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "-")
     cores = sum(line.startswith("processor") for line in open("/proc/cpuinfo"))
-    package = lambda name: first("dpkg-query", "-W", "-f=${Version}", name)
     return [
         ["date", datetime.date.today().isoformat()], ["machine", f"{cores} × {model}"], ["kernel", platform.release()],
-        ["Swift", first("swiftc", "--version")], ["containernetworking-plugins", package("containernetworking-plugins")],
-        ["netavark", package("netavark")], ["nftables", package("libnftables1")], ["iptables", package("iptables")],
+        ["Swift", first("swiftc", "--version")], *([name, version] for name, version in place.VERSIONS.items()),
     ]
 
 

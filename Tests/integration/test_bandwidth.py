@@ -1,6 +1,7 @@
 """bandwidth: containers receive and send no faster than they may, and CHECK sees every number of it."""
 
 import json
+import os
 
 import pytest
 
@@ -8,6 +9,8 @@ import harness
 from harness import CNIFailure, Runtime, assert_del_leaves_nothing, bits_per_second, bridge, conflist, host_local
 
 MBIT = 1_000_000
+# What goes through at the least where nothing limits it: in an emulated machine the processor does.
+UNLIMITED = (40 if os.environ.get("CATENA_VM") else 100) * MBIT
 
 
 def limits(*, runtime_config=None, **keys):
@@ -109,7 +112,7 @@ def test_rates(runtime, host, a, b, address, gateway):
     payload = (1514 - 14 - 32 - (20 if "." in address else 40)) / 1514
     rate(host, a, address, 20 * MBIT * payload, 2 * MBIT // 4)
     rate(a, host, gateway, 8 * MBIT * payload, MBIT // 4)
-    assert bits_per_second(host, b, address.replace("2", "3") if "." in address else "fd00:1::3", seconds=0.5, port=5003) > 100 * MBIT
+    assert bits_per_second(host, b, address.replace("2", "3") if "." in address else "fd00:1::3", seconds=0.5, port=5003) > UNLIMITED
 
 
 def rate(sender, receiver, address, wanted, skip):
@@ -125,7 +128,7 @@ def rate(sender, receiver, address, wanted, skip):
 def test_one_direction(runtime, host, a):
     """A limit for one direction is no limit for the other."""
     runtime.add(network(egressRate=4 * MBIT, egressBurst=MBIT), a)
-    assert bits_per_second(host, a, "10.1.0.2", seconds=0.5) > 100 * MBIT
+    assert bits_per_second(host, a, "10.1.0.2", seconds=0.5) > UNLIMITED
     assert bits_per_second(a, host, "10.1.0.1", seconds=2, skip=MBIT // 4, port=5002) < 1.1 * 4 * MBIT
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import CNIFailure, ask, bridge, conflist, host_local, serve
+from harness import CNIFailure, ask, assert_reaches, bridge, conflist, host_local, serve
 
 # What may stay after DEL: the bridge is shared, host-local's lock and memory too; nftables tables keep their skeleton.
 FILES = r"^/var/lib/cni/(networks$|networks/net$|networks/net/(lock|last_reserved_ip\.\d+)$|networks/\.catena)|^/run/(xtables\.lock|lock)"
@@ -50,12 +50,14 @@ def test_add_makes_what_it_reports(runtime, host, a):
 
 def test_containers_and_host_reach_each_other(runtime, host, a, b):
     """Two containers of a network reach each other and the host, and the host reaches them."""
-    runtime.add(network(), a)
-    runtime.add(network(), b)
-    a.ping("10.1.0.3")
-    b.ping("10.1.0.2")
-    a.ping("10.1.0.1")
-    host.ping("10.1.0.2")
+    for place in (a, b, host):
+        if place is not host:
+            runtime.add(network(), place)
+        serve(place, "tcp", 80)
+    assert_reaches(a, b, "10.1.0.3", source=["10.1.0.2"])
+    assert_reaches(b, a, "10.1.0.2", source=["10.1.0.3"])
+    assert_reaches(a, host, "10.1.0.1", source=["10.1.0.2"])
+    assert_reaches(host, a, "10.1.0.2", source=["10.1.0.1"])
 
 
 def test_interface_of_another_name(runtime, a):

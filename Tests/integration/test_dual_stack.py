@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import CNIFailure, NoAnswer, ask, bridge, conflist, host_local, serve
+from harness import CNIFailure, NoAnswer, ask, bridge, conflist, host_local, run_plugin, serve
 
 V4, V6 = "10.1.0.0/24", "fd00:1::/64"
 BOTH = ["0.0.0.0/0", "::/0"]
@@ -156,6 +156,18 @@ def test_duplicate_address_detection(runtime, a):
     runtime.add(network(V6, routes=["::/0"], enabledad=True), a)
     assert [local for name, local in tentative(a) if local == "fd00:1::2"] == []
     a.ping("fd00:1::1")
+
+
+def test_detection_is_waited_for_without_looking_again(catena, host, a):
+    """With enabledad, the kernel's messages end the wait: in its second or so there is hardly a system call."""
+    plugin, = catena.plugins(network(V6, routes=["::/0"], enabledad=True))
+    log = host.path("/run/test.strace")
+    outcome = run_plugin(
+        host, catena.program("catena"), "ADD", {**plugin, "name": "net", "cniVersion": "1.0.0"},
+        prefix=["strace", "-f", "-qq", "-e", "trace=poll,ppoll,nanosleep,clock_nanosleep", "-e", "signal=none", "-o", log])
+    calls = log.read_text().splitlines()
+    assert outcome.ok and tentative(a) == [], outcome
+    assert 0 < len(calls) <= 12 and not any("nanosleep" in call for call in calls), calls
 
 
 @pytest.mark.ours("enabledad came later")

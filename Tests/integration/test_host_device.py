@@ -6,6 +6,7 @@ The device is the end of a veth pair whose other end is in the namespace `lan`, 
 import os
 import pathlib
 import signal
+import subprocess
 import time
 
 import pytest
@@ -443,6 +444,77 @@ def test_failure_of_a_later_plugin_gives_the_device_back(lab, host, a, lan):
     assert state(host) == device and a.link("eth0") is None and host.reservations() == []
 
 
+# Ends a program and all that it has started just before the system call MOMENT of those that can change something, theirs counted together.
+MOMENTS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void moment(void) {
+    int log = syscall(SYS_openat, AT_FDCWD, LOG, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    syscall(SYS_write, log, "x", 1);
+    if (syscall(SYS_lseek, log, 0, SEEK_END) == atol(getenv("MOMENT"))) kill(0, SIGKILL);
+    syscall(SYS_close, log);
+}
+#define BEFORE(type, name, parameters, ...) type name parameters { moment(); \
+    return ((type (*) parameters) dlsym(RTLD_NEXT, #name))(__VA_ARGS__); }
+BEFORE(ssize_t, sendto, (int s, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t length), s, data, size, flags, to, length)
+BEFORE(ssize_t, sendmsg, (int s, const struct msghdr *message, int flags), s, message, flags)
+BEFORE(ssize_t, write, (int file, const void *data, size_t size), file, data, size)
+BEFORE(ssize_t, pwrite, (int file, const void *data, size_t size, off_t at), file, data, size, at)
+BEFORE(ssize_t, pwrite64, (int file, const void *data, size_t size, off_t at), file, data, size, at)
+BEFORE(int, rename, (const char *old, const char *new), old, new)
+BEFORE(int, unlink, (const char *name), name)
+BEFORE(int, unlinkat, (int directory, const char *name, int flags), directory, name, flags)
+BEFORE(int, symlinkat, (const char *target, int directory, const char *name), target, directory, name)
+BEFORE(int, setns, (int file, int kind), file, kind)
+"""
+
+
+@pytest.fixture
+def killed_at(stage, scratch):
+    """Runs an operation and kills it at a moment: killed_at(runtime, command, network, container, moment). False when it ended before."""
+    (scratch / "moments.c").write_text(MOMENTS)
+    log = scratch / "moments"
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", f'-DLOG="{log}"', "-o", scratch / "moments.so", scratch / "moments.c", "-ldl"], check=True)
+
+    def killed_at(runtime, command, network, container, moment):
+        log.unlink(missing_ok=True)
+        plugin, = runtime.plugins(network)
+        request = {**plugin, "name": network["name"], "cniVersion": network["cniVersion"]}
+        # Not in the environment of what starts it all: that is not to be counted, or killed.
+        prefix = ["setsid", "-w", "env", f"LD_PRELOAD={scratch}/moments.so", f"MOMENT={moment}"]
+        outcome = run_plugin(
+            runtime.host, runtime.program(plugin["type"]), command, request, cid=container.id, netns=container.path, prefix=prefix)
+        assert outcome.ok or outcome.stdout == "", outcome
+        return not outcome.ok
+
+    return killed_at
+
+
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+def test_killed_at_any_moment(runtime, killed_at, host, a, lan, command):
+    """Wherever ADD or DEL are killed, with all that they have started: DEL gives the device back as it was, and releases the addresses."""
+    device, moment, places = state(host), 1, []
+    wanted = network(ipam=host_local("10.1.0.0/24"))
+    while True:
+        if command == "DEL":
+            runtime.add(wanted, a)
+        if not killed_at(runtime, command, wanted, a, moment):
+            break
+        places.append("host" if host.link("ens5") else "container")
+        runtime.delete(wanted, a, forget=True)
+        assert state(host) == device and a.link("eth0") is None and host.reservations() == [], f"killed at moment {moment}"
+        moment += 1
+    # It was killed before and after the move.
+    assert set(places) == {"host", "container"}, places
+
+
 def test_killed_in_the_middle(lab, host, a, lan):
     """When ADD is killed after the move, DEL gives the device back."""
     device, runtime = state(host), lab.runtime()
@@ -624,6 +696,36 @@ def test_card_when_the_namespace_vanishes(machine, box, ifname):
     assert link["ifalias"] == "ens5" and "UP" not in link["flags"]
     runtime.delete(wanted, box, ifname=ifname)
     assert card_is_back(machine)
+
+
+@pytest.mark.vm
+@pytest.mark.xdist_group("card")
+def test_card_after_a_killed_add(machine, box, killed_at):
+    """ADD is killed when the card is in the container, and the namespace vanishes: DEL, which has no result, gives it name and state back."""
+    runtime, moment = Runtime(machine, "catena"), 1
+    for selector in ({"device": "ens5"}, {"pciBusID": card_paths()[1]}):
+        wanted = network(selector=selector, ipam=False)
+        while True:
+            assert killed_at(runtime, "ADD", wanted, box, moment)
+            if not card_of(machine):
+                break
+            moment += 1
+        machine.run(["ip", "netns", "del", "box"])
+        assert settled(machine, lambda: card_of(machine))["ifname"] == "eth0"
+        runtime.delete(wanted, box)
+        assert card_is_back(machine)
+        machine.run(["ip", "netns", "add", "box"])
+
+
+@pytest.mark.vm
+@pytest.mark.xdist_group("card")
+def test_card_with_an_alias(machine, box):
+    """DEL of what was never added leaves a card alone whose alias a person has set."""
+    machine.run(["ip", "link", "set", "ens5", "alias", "uplink0"])
+    for selector in ({"hwaddr": CARD}, {"device": "uplink0"}):
+        Runtime(machine, "catena").delete(network(selector=selector, ipam=False), box, netns="/run/netns/nowhere")
+    link = machine.link("ens5")
+    assert link["ifalias"] == "uplink0" and "UP" in link["flags"]
 
 
 @pytest.mark.vm

@@ -251,7 +251,9 @@ def test_kills(host, stage, beside, capsys):
     with capsys.disabled():
         print(f"\nkills, {beside}: {outcome}")
     assert outcome["wrong"] == [], outcome
-    assert outcome["kills"] > 20 * seconds and outcome["killed ADDs"] > 0 and outcome["killed DELs"] > 0 and outcome["looks"] > 0
+    # An emulated machine starts fewer processes.
+    least = (2 if os.environ.get("CATENA_VM") else 20) * seconds
+    assert outcome["kills"] > least and outcome["killed ADDs"] > 0 and outcome["killed DELs"] > 0 and outcome["looks"] > 0
     assert (outcome["reference"] > 0) == (reference != "-")
     checked = host.run([stage / "bin" / "catenactl", "ipam", "check", "net"], env={"NETCONFPATH": "/run/test/none"})
     assert checked.stdout == "net: ok\n"

@@ -96,7 +96,7 @@ def test_vepa(runtime, a, b, lan):
 
 @pytest.mark.vm
 def test_vepa_over_a_router(runtime, host, a, b, lan):
-    """Flag vepa in mode l3s: the containers reach one another over a router of the network that sends back what is for them."""
+    """Flag vepa in mode l3: the containers reach one another over a router of the network that sends back what is for them."""
     host.run(["sh", "-ec", "ip addr add 10.1.0.9/24 dev ens5; ip route add default via 10.1.0.1"])
     lan.run(["sh", "-ec", """
         sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.sw0.send_redirects=0

@@ -5,32 +5,29 @@ import subprocess
 
 import pytest
 
-from harness import CNIFailure, Runtime, assert_check_finds, assert_del_leaves_nothing, conflist, host_local
+from harness import CNIFailure, Runtime, assert_check_finds, assert_del_leaves_nothing, assert_reaches, conflist, host_local, serve
 
 FILES = r"^/var/lib/cni/networks"
 OF_CONFIG, ARGUMENT, OF_RUNTIME = "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"
 
-# Attaches to the tap eth0, and answers ARP and echo requests as a machine of the network would.
-MACHINE = r"""
-import fcntl, select, struct, sys
-flags = 0x0002 | 0x1000 | (0x0100 if "multi" in sys.argv else 0)
-queues = []
-for _ in range(2 if "multi" in sys.argv else 1):
-    tap = open("/dev/net/tun", "r+b", buffering=0)
-    fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH22x", b"eth0", flags))
-    queues.append(tap)
+# Attaches to the tap eth0 of each network namespace, by each of its queues, and carries frames from one to the other, as a virtual switch does.
+SWITCH = r"""
+import ctypes, fcntl, os, select, struct, sys
+queues = int(sys.argv[1])
+def attach(path):
+    with open(path) as netns:
+        if ctypes.CDLL(None, use_errno=True).setns(netns.fileno(), 0x40000000):
+            sys.exit(f"setns {path}: {os.strerror(ctypes.get_errno())}")
+    for _ in range(queues):
+        tap = open("/dev/net/tun", "r+b", buffering=0)
+        fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH22x", b"eth0", 0x0002 | 0x1000 | (0x0100 if queues > 1 else 0)))
+        yield tap
+sides = [list(attach(path)) for path in sys.argv[2:]]
 print("READY", flush=True)
 while True:
-    for tap in select.select(queues, [], [])[0]:
-        frame = tap.read(2000)
-        me = b"\x02\0\0\0\0\xaa"
-        if frame[12:14] == b"\x08\x06" and frame[20:22] == b"\0\1":
-            tap.write(frame[6:12] + me + frame[12:20] + b"\0\2" + me + frame[38:42] + frame[22:32])
-        elif frame[12:14] == b"\x08\0" and frame[23] == 1 and frame[34] == 8:
-            reply = bytearray(frame[6:12] + me + frame[12:26] + frame[30:34] + frame[26:30] + b"\0" + frame[35:])
-            sum = struct.unpack(">H", reply[36:38])[0] + 0x0800
-            reply[36:38] = struct.pack(">H", (sum & 0xffff) + (sum >> 16))
-            tap.write(bytes(reply))
+    for tap in select.select(sum(sides, []), [], [])[0]:
+        other = sides[tap in sides[0]]
+        other[0].write(tap.read(65536))
 """
 
 
@@ -86,15 +83,17 @@ def test_every_combination_of_keys(wrappers, a, chosen):
     assert a.link("eth0") is None
 
 
-@pytest.mark.parametrize("multi", [False, True], ids=["one queue", "two queues"])
-def test_traffic(runtime, a, multi):
-    """A program attaches to the device, and the container reaches what it plays."""
-    runtime.add(network(multiQueue=multi, owner=0, group=0, ipam=host_local("10.1.0.0/24")), a)
-    machine = a.start(["python3", "-S", "-E", "-c", MACHINE, *(["multi"] if multi else [])])
-    assert machine.stdout.readline() == "READY\n", machine.communicate()
-    a.ping("10.1.0.77")
-    machine.kill()
-    machine.wait()
+@pytest.mark.parametrize("queues", [1, 2])
+def test_traffic(runtime, host, a, b, queues):
+    """A program attaches to the devices of two containers, and they reach each other through it; the devices outlive it."""
+    for container in (a, b):
+        runtime.add(network(multiQueue=queues > 1, owner=0, group=0), container)
+    switch = host.start(["python3", "-S", "-E", "-c", SWITCH, queues, a.path, b.path])
+    assert switch.stdout.readline() == "READY\n", switch.communicate()
+    serve(b, "tcp", 80)
+    assert_reaches(a, b, "10.1.0.3", "fd00:1::3", source=("10.1.0.2", "fd00:1::2"))
+    switch.kill()
+    switch.wait()
     assert a.link("eth0") is not None
 
 

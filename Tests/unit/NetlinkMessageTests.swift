@@ -42,6 +42,13 @@ import Testing
         #expect(!NetlinkMessage(link: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL).isDump)
     }
 
+    @Test func onlyNfnetlinkHasBatches() {
+        #expect(!NetlinkMessage(link: RTM_NEWLINK).isBatchMark && !NetlinkMessage(link: RTM_DELLINK).isBatchMark)
+        var begin = NetlinkMessage(type: UInt16(NFNL_MSG_BATCH_BEGIN), acknowledged: false)
+        begin.append(UInt32(0))
+        #expect(begin.isBatchMark)
+    }
+
     @Test func attributesAreSplit() {
         let attributes = NetlinkAttributes([5, 0, 1, 0, 65, 0, 0, 0, 8, 0, 2, 0x80, 4, 0, 9, 0])
         #expect(attributes.text(1) == "A")

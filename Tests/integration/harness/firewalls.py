@@ -24,8 +24,8 @@ def firewalld(host):
     assert bus.stdout.readline().startswith("unix:"), bus.communicate()[1]
     daemon = host.start(["firewalld", "--nofork", "--nopid", "--log-target=file", "--log-file=/run/firewalld.log"])
     for _ in range(200):
-        # It takes its name on the bus only when its rules are in force, and says so to no one.
-        if host.run(["firewall-cmd", "--state"], check=False).returncode == 0:
+        # In an emulated machine it takes a minute. It takes its name on the bus only when its rules are in force, and says so to no one.
+        if host.run(["firewall-cmd", "--state"], check=False, timeout=180).returncode == 0:
             return
         assert daemon.poll() is None, daemon.communicate()[1]
         time.sleep(0.05)
