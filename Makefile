@@ -23,7 +23,7 @@ DEV_PACKAGES   := g++ rustc
 VM_PACKAGES    := $(if $(filter x86_64,$(shell uname -m)),qemu-system-x86 busybox-static linux-image-amd64 cpio kmod)
 TEST_PACKAGES  := $(BUILD_PACKAGES) $(DEV_PACKAGES) $(VM_PACKAGES) nftables iproute2 iputils-ping util-linux python3 python3-pytest \
                   python3-pytest-xdist binutils conntrack containernetworking-plugins iptables strace \
-                  dnsmasq-base kea-dhcp4-server udhcpd firewalld dbus-daemon
+                  dnsmasq-base kea-dhcp4-server kea-dhcp6-server udhcpd systemd firewalld dbus-daemon
 BENCH_PACKAGES := $(TEST_PACKAGES) netavark python3-matplotlib
 
 # Embedded Swift: the toolchain's Unicode tables are a static archive that has to be named (docs/building.md).

@@ -33,16 +33,16 @@ enum DHCPModule {
         }
     }
 
-    /// CHECK: there is a lease, and it is of an address that ADD reported.
+    /// CHECK: there are leases, and all are of addresses that ADD reported.
     static func check(_ call: ModuleCall) throws(CNIError) {
         let config = try DHCPConfig(call.config, arguments: call.argumentText)
         let answer = try DaemonConnection.ask(config.socketPath, .check(try config.request(call).key))
-        guard let text = answer["address"]?.string, let address = IPNetwork(text) else {
-            throw CNIError(.decodingFailure, "the DHCP daemon's answer holds no address")
-        }
-        guard let result = call.previousResult, !result.ips.contains(where: { $0.address == address }) else { return }
+        let leased = (answer["addresses"]?.array ?? []).compactMap { $0.string.flatMap { IPNetwork($0) } }
+        if leased.isEmpty { throw CNIError(.decodingFailure, "the DHCP daemon's answer holds no address") }
+        guard let result = call.previousResult, let address = leased.first(where: { own in !result.ips.contains { $0.address == own } })
+        else { return }
         let expected = result.ips.map { $0.address.text }.joined(separator: ", ")
-        throw CNIError("check \(call.containerID) \(call.interfaceName): expected a lease of \(expected), found one of \(text)")
+        throw CNIError("check \(call.containerID) \(call.interfaceName): expected a lease of \(expected), found one of \(address.text)")
     }
 
     /// GC: has the daemon give back what no valid attachment holds; where it can't be reached, notes are left.

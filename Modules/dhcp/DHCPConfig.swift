@@ -14,6 +14,9 @@ struct DHCPConfig {
     private let probe: Int
     private let change: LeaseRequest.Change
     private let usesUniqueIdentifier: Bool
+    private let wantsIPv4: Bool
+    private let ipv6: IPv6ClientSettings.Mode?
+    private let rapidCommit: Bool
 
     /// What is asked for unless an entry of `request` has `skipDefault`. Option 121 goes before 33 and 3: RFC 3442.
     static let defaultRequest = [
@@ -34,6 +37,10 @@ struct DHCPConfig {
         if probe > 60_000 { throw ipam.invalid("probe", "must be from 0 to 60000 milliseconds, is \(probe)") }
         change = try DHCPConfig.choice(ipam, "onChange", [("apply", .apply), ("release", .release)]) ?? .apply
         usesUniqueIdentifier = try DHCPConfig.choice(ipam, "clientIdentifier", [("attachment", false), ("duid", true)]) ?? false
+        wantsIPv4 = try DHCPConfig.choice(ipam, "ipv4", [("dhcp", true), ("none", false)]) ?? true
+        ipv6 = try DHCPConfig.choice(ipam, "ipv6", [("none", nil), ("dhcp", .dhcp), ("slaac", .slaac), ("auto", .auto)]) ?? nil
+        rapidCommit = try ipam.bool("rapidCommit")
+        if !wantsIPv4 && ipv6 == nil { throw ipam.invalid("ipv6", "must be \"dhcp\", \"slaac\" or \"auto\" where ipv4 is \"none\"") }
     }
 
     /// Reads where the daemon listens, and nothing else: enough to give a lease back, whatever became of the rest of the configuration.
@@ -114,6 +121,11 @@ struct DHCPConfig {
         request.broadcast = broadcast
         request.probe = probe
         request.change = change
+        request.ipv4 = wantsIPv4
+        request.ipv6 = ipv6.map {
+            IPv6Request(
+                $0, clientIdentifier: UniqueIdentifier.duid(key), association: UniqueIdentifier.association(key), rapidCommit: rapidCommit)
+        }
         return request
     }
 

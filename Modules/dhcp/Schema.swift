@@ -41,12 +41,18 @@ extension DHCPModule {
                 "broadcast": { "type": "boolean", "description": "ask servers to broadcast their replies" },
                 "probe": {
                   "type": "integer", "minimum": 0, "maximum": 60000, "default": 300,
-                  "description": "milliseconds to probe an offered address by ARP; 0 for not at all"
+                  "description": "milliseconds to probe an offered address by ARP or neighbour discovery; 0 for not at all"
                 },
                 "onChange": {
                   "enum": ["apply", "release"], "default": "apply",
                   "description": "when the address, gateway or routes change, or the lease is lost: apply the new ones, or release and report"
                 },
+                "ipv4": { "enum": ["dhcp", "none"], "default": "dhcp", "description": "where an IPv4 address comes from" },
+                "ipv6": {
+                  "enum": ["none", "dhcp", "slaac", "auto"], "default": "none",
+                  "description": "where IPv6 addresses come from: a DHCPv6 server, the network that a router advertises, or as the router says"
+                },
+                "rapidCommit": { "type": "boolean", "description": "let a DHCPv6 server grant an address at once" },
                 "clientIdentifier": {
                   "enum": ["attachment", "duid"], "default": "attachment",
                   "description": "option 61: container/network/interface as the reference has it, or the identifier of RFC 4361"

@@ -13,12 +13,13 @@ enum DomainNames {
         }
     }
 
-    /// The names of option 119, compressed as in DNS: RFC 3397, section 2. Empty where it is not well-formed.
-    static func parse(_ bytes: [UInt8]) -> [String] {
+    /// The names of a list: option 119 of DHCP, where they are compressed as in DNS (RFC 3397, section 2); option 24 of DHCPv6 and that of
+    /// router advertisements, where they are not, and where zeros may fill the end. Empty where it is not well-formed.
+    static func parse(_ bytes: [UInt8], compressed: Bool = true) -> [String] {
         var names: [String] = []
         var offset = 0
         while offset < bytes.count {
-            guard let (name, next) = name(bytes, offset) else { return [] }
+            guard let (name, next) = name(bytes, offset, compressed) else { return [] }
             if isValid(name) { names.append(name) }
             offset = next
         }
@@ -26,7 +27,7 @@ enum DomainNames {
     }
 
     /// The name at an offset, and where the next one begins.
-    private static func name(_ bytes: [UInt8], _ start: Int) -> (name: String, next: Int)? {
+    private static func name(_ bytes: [UInt8], _ start: Int, _ compressed: Bool) -> (name: String, next: Int)? {
         var labels: [String] = []
         var offset = start
         var next: Int?
@@ -36,7 +37,7 @@ enum DomainNames {
             let count = Int(bytes[offset])
             if count == 0 { return (labels.joined(separator: "."), next ?? offset + 1) }
             if count & 0xc0 == 0xc0 {
-                guard offset + 1 < bytes.count else { return nil }
+                guard compressed, offset + 1 < bytes.count else { return nil }
                 let target = (count & 0x3f) << 8 | Int(bytes[offset + 1])
                 // Only backwards, so that it ends.
                 guard target < offset else { return nil }

@@ -27,10 +27,15 @@ public struct LeaseRequest: Equatable, Sendable {
     public var priority: Int?
     /// Whether servers have to broadcast; nil leaves it to the daemon.
     public var broadcast: Bool?
-    /// How long to probe an offered address by ARP, in milliseconds; 0 for not at all.
+    /// How long to probe an offered address, in milliseconds; 0 for not at all.
     public var probe = LeaseRequest.defaultProbe
     /// What to do when the lease changes.
     public var change = Change.apply
+
+    /// Whether an IPv4 address is to be got.
+    public var ipv4 = true
+    /// What IPv6 addresses are to be got; nil for none.
+    public var ipv6: IPv6Request?
 
     /// How long an offered address is probed where nothing else is configured, in milliseconds.
     public static let defaultProbe = 300
@@ -55,6 +60,9 @@ public struct LeaseRequest: Equatable, Sendable {
         broadcast = try reader.optionalBool("broadcast")
         probe = min(try reader.unsigned("probe") ?? LeaseRequest.defaultProbe, 60_000)
         change = Change(rawValue: try reader.string("change") ?? "") ?? .apply
+        ipv4 = try reader.optionalBool("ipv4") ?? true
+        ipv6 = try reader.object("ipv6").map { (object) throws(CNIError) in try IPv6Request(object) }
+        if !ipv4 && ipv6 == nil { throw CNIError(.decodingFailure, "neither IPv4 nor IPv6 is asked for") }
     }
 
     private static func code(_ number: Int) throws(CNIError) -> UInt8 {
@@ -64,7 +72,10 @@ public struct LeaseRequest: Equatable, Sendable {
         return code
     }
 
-    private static func bytes(_ reader: ConfigReader, _ key: String) throws(CNIError) -> [UInt8] {
+    /// The families to get a lease of.
+    public var families: [IPAddress.Family] { (ipv4 ? [.v4] : []) + (ipv6 == nil ? [] : [.v6]) }
+
+    static func bytes(_ reader: ConfigReader, _ key: String) throws(CNIError) -> [UInt8] {
         guard let bytes = Base64.decode(try reader.string(key) ?? "") else { throw reader.invalid(key, "is no Base64") }
         return bytes
     }
@@ -81,6 +92,8 @@ public struct LeaseRequest: Equatable, Sendable {
         if let broadcast { object["broadcast"] = .bool(broadcast) }
         object["probe"] = .integer(Int64(probe))
         object["change"] = .string(change.rawValue)
+        if !ipv4 { object["ipv4"] = .bool(false) }
+        if let ipv6 { object["ipv6"] = .object(ipv6.json) }
         return object
     }
 }

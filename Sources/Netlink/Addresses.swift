@@ -21,6 +21,12 @@ public struct AddressInfo: Sendable {
     /// It went without duplicate address detection.
     public var isWithoutDAD: Bool { flags & UInt32(IFA_F_NODAD) != 0 }
 
+    /// Whether it stays until someone removes it: neither a router's word nor a set time limits it.
+    public var isPermanent: Bool { flags & UInt32(IFA_F_PERMANENT) != 0 }
+
+    /// Whether it is a link-local address that can be used.
+    public var isUsableLinkLocal: Bool { address.address.family == .v6 && address.address.isLinkLocal && !isTentative && !isDuplicate }
+
     /// Nil where the message holds no address.
     init?(_ reply: NetlinkReply) {
         let attributes = reply.attributes(after: 8)
@@ -61,6 +67,26 @@ extension NetlinkSocket {
         let flags = (family == .v6 && noDAD ? UInt32(IFA_F_NODAD) : 0) | (noPrefixRoute ? UInt32(IFA_F_NOPREFIXROUTE) : 0)
         if flags != 0 { message.attribute(Int32(IFA_FLAGS), flags) }
         return message
+    }
+
+    /// Sets how long an IPv6 address that a link has is preferred, and valid, in seconds from now; `UInt32.max` is for ever. After that the
+    /// kernel itself uses it for nothing new, and removes it. False where the link does not have it.
+    @discardableResult
+    public func setLifetimes(_ info: AddressInfo, preferred: UInt32, valid: UInt32) throws(NetlinkError) -> Bool {
+        var message = addressMessage(RTM_NEWADDR, info.address, index: info.link, flags: NLM_F_REPLACE)
+        // The kernel takes these flags anew. That the address is there for ever is not among them: the times say it.
+        message.attribute(Int32(IFA_FLAGS), info.flags & (UInt32(IFA_F_NODAD) | UInt32(IFA_F_NOPREFIXROUTE)))
+        // struct ifa_cacheinfo: preferred, valid, and two times that the kernel fills in.
+        var times: [UInt8] = []
+        for time in [preferred, valid, 0, 0] { withUnsafeBytes(of: time) { times += $0 } }
+        message.attribute(Int32(IFA_CACHEINFO), bytes: times)
+        do throws(NetlinkError) {
+            try request(message, "set the lifetimes of address \(info.address.text) of link number \(info.link)")
+            return true
+        } catch {
+            if error.errno == .addressNotAvailable || error.errno == .noDevice { return false }
+            throw error
+        }
     }
 
     /// Removes an address from a link. False where the link does not have it.

@@ -2,13 +2,15 @@ import CLinux
 import CNI
 import Linux
 
-/// What happens to links in all network namespaces that this one has a number for, and to the namespaces: one socket for thousands of
-/// them, which keeps none of them alive. See NETLINK_LISTEN_ALL_NSID in netlink(7).
+/// What happens to links, and their IPv6 addresses, in all network namespaces that this one has a number for, and to the namespaces: one
+/// socket for thousands of them, which keeps none of them alive. See NETLINK_LISTEN_ALL_NSID in netlink(7).
 public final class NamespaceEvents {
     /// What has happened.
     public enum Event: Sendable {
         /// A link is new or has changed. The namespace's number is -1 for the own one.
         case changed(namespace: Int32, LinkInfo)
+        /// An IPv6 address is new or has changed.
+        case address(namespace: Int32, AddressInfo)
         /// A link is gone: deleted, or moved elsewhere.
         case gone(namespace: Int32, index: Int32)
         /// A namespace is gone, and all links with it.
@@ -25,7 +27,7 @@ public final class NamespaceEvents {
 
     /// Subscribes, in the thread's network namespace.
     public init() throws(NetlinkError) {
-        socket = try NetlinkSocket.open(groups: [RTNLGRP_LINK, RTNLGRP_NSID])
+        socket = try NetlinkSocket.open(groups: [RTNLGRP_LINK, RTNLGRP_NSID, RTNLGRP_IPV6_IFADDR])
         if clinux_netlink_listen_all(socket.descriptor) != 0 {
             throw NetlinkError(operation: "subscribe to all network namespaces", errno: .current)
         }
@@ -67,6 +69,7 @@ public final class NamespaceEvents {
         switch Int(reply.type) {
         // AF_BRIDGE messages tell of a bridge's ports, not of links.
         case RTM_NEWLINK: return reply.number(at: 0, as: UInt8.self) == 0 ? .changed(namespace: namespace, LinkInfo(reply)) : nil
+        case RTM_NEWADDR: return AddressInfo(reply).map { .address(namespace: namespace, $0) }
         case RTM_DELLINK:
             guard reply.number(at: 0, as: UInt8.self) == 0 else { return nil }
             return .gone(namespace: namespace, index: Int32(bitPattern: reply.number(at: 4, as: UInt32.self)))

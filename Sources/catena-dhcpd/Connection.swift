@@ -1,6 +1,5 @@
 import CLinux
 import CNI
-import DHCP
 import DHCPSocket
 import JSON
 import Linux
@@ -63,12 +62,14 @@ final class Connection {
         case .allocate(let request):
             waitsFor = request.key
             loop.set(timer, to: nil)
-            try table.allocate(request) { [self] in granted($0, request) }
+            try table.allocate(request) { [self] in granted($0) }
             return nil
         case .release(let key):
             table.release(key)
             return JSONObject()
-        case .check(let key): return JSONObject([("address", .string(try table.check(key).address.text))])
+        case .check(let key):
+            let addresses = try table.check(key).flatMap { $0.addresses }.map { JSON.string($0.text) }
+            return JSONObject([("addresses", .array(addresses))])
         case .collect(let network, let valid):
             return JSONObject([("released", .integer(Int64(table.collect(network: network, valid: valid))))])
         case .status: return JSONObject([("pid", .integer(Int64(getpid())))])
@@ -77,11 +78,10 @@ final class Connection {
         }
     }
 
-    private func granted(_ result: Result<DHCPLease, CNIError>, _ request: LeaseRequest) {
+    private func granted(_ result: Result<CNIResult, CNIError>) {
         waitsFor = nil
         do throws(CNIError) {
-            let lease = try result.get()
-            send(JSONObject([("result", try ResultFormat.encode(lease.result(priority: request.priority), version: "1.1.0"))]))
+            send(JSONObject([("result", try ResultFormat.encode(try result.get(), version: "1.1.0"))]))
         } catch {
             send(Connection.object(error))
         }

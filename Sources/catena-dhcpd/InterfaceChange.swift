@@ -1,5 +1,4 @@
 import CNI
-import DHCP
 import Linux
 import Netlink
 
@@ -13,19 +12,22 @@ struct InterfaceChange {
     let priority: Int?
 
     /// Whether two leases are alike in all that an interface has of them.
-    static func isNone(_ old: DHCPLease, _ new: DHCPLease) -> Bool { old.address == new.address && old.routes == new.routes }
+    static func isNone(_ old: Lease, _ new: Lease) -> Bool { old.addresses == new.addresses && old.routes == new.routes }
 
     /// Takes what an old lease gave, and gives what a new one says; either may be nil. What is there already, or gone already, is no error.
     ///
-    /// The old address goes first: a second one in the same network would be removed along with it.
-    func apply(from old: DHCPLease?, to new: DHCPLease?) throws(CNIError) {
+    /// An old address goes first: a second one in the same network would be removed along with it.
+    func apply(from old: Lease?, to new: Lease?) throws(CNIError) {
         do throws(NetlinkError) {
             let socket = try NetlinkSocket.open()
             let kept = new?.routes ?? []
             for route in old?.routes ?? [] where !kept.contains(route) { try socket.deleteRoute(request(route, old)) }
-            if let old, old.address != new?.address { try socket.deleteAddress(old.address, index: index, name: name) }
+            let former = old?.addresses ?? []
+            for address in former where !(new?.addresses ?? []).contains(address) {
+                try socket.deleteAddress(address, index: index, name: name)
+            }
             guard let new else { return }
-            if old?.address != new.address { try add(new.address, socket) }
+            for address in new.addresses where !former.contains(address) { try add(address, socket) }
             // Routes of the old lease went with its address, also those that both have.
             for route in new.routes { try socket.addRoute(request(route, new), replace: true) }
         } catch {
@@ -35,15 +37,16 @@ struct InterfaceChange {
 
     private func add(_ address: IPNetwork, _ socket: NetlinkSocket) throws(NetlinkError) {
         do throws(NetlinkError) {
-            try socket.addAddress(address, index: index, name: name)
+            // Of IPv6 it was probed.
+            try socket.addAddress(address, index: index, name: name, noDAD: true)
         } catch {
             if error.errno != .exists { throw error }
         }
     }
 
-    private func request(_ route: CNIResult.Route, _ lease: DHCPLease?) -> RouteRequest {
+    private func request(_ route: CNIResult.Route, _ lease: Lease?) -> RouteRequest {
         RouteRequest(
-            destination: route.destination, gateway: route.gateway ?? (route.scope == nil ? lease?.routers.first : nil), link: index,
+            destination: route.destination, gateway: route.gateway ?? (route.scope == nil ? lease?.gateway : nil), link: index,
             scope: route.scope, priority: priority, mtu: route.mtu)
     }
 }

@@ -37,14 +37,16 @@ final class LeaseStore {
         var old = 0
         for name in (try? File.list(location.leases)) ?? [] {
             let path = "\(location.leases)/\(name)"
-            guard let key = LeaseDirectory.key(name) else {
+            guard let (key, family) = LeaseDirectory.lease(name) else {
                 // The rest of a write that was cut short.
                 unlink(path)
                 continue
             }
             do throws(CNIError) {
                 let (file, boot) = try read(path)
-                if file.request.key != key { throw CNIError(.decodingFailure, "it is the lease of \(file.request.key.text)") }
+                if file.request.key != key || file.family != family {
+                    throw CNIError(.decodingFailure, "it is the lease of \(SessionKey(file.request.key, file.family).text)")
+                }
                 if boot != self.boot {
                     old += 1
                     unlink(path)
@@ -69,7 +71,7 @@ final class LeaseStore {
     /// Writes a lease. One that is only extended is not synced: what that guards against, the machine's sudden end, ends the lease too,
     /// and waiting for the disk would hold up all others.
     func write(_ file: LeaseFile, isNew: Bool) throws(CNIError) {
-        let path = "\(location.leases)/\(file.request.key.fileName)"
+        let path = "\(location.leases)/\(LeaseDirectory.name(file.request.key, file.family))"
         let temporary = "\(path):tmp"  // no lease has such a name
         do throws(Errno) {
             let opened = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
@@ -82,14 +84,14 @@ final class LeaseStore {
     }
 
     /// Removes a lease; one that is not there is no error.
-    func remove(_ key: LeaseKey) {
+    func remove(_ key: SessionKey) {
         let path = "\(location.leases)/\(key.fileName)"
         do throws(Errno) { try File.remove(path) } catch { Log.write(.warning, "remove lease file \(path): \(error.text)") }
     }
 
     /// Takes off the notes that modules have left: leases to give back.
     func takeNotes() -> [LeaseKey] {
-        let keys = ((try? File.list(location.releases)) ?? []).compactMap { LeaseDirectory.key($0) }
+        let keys = ((try? File.list(location.releases)) ?? []).compactMap { LeaseDirectory.lease($0)?.key }
         for key in keys { unlink("\(location.releases)/\(key.fileName)") }
         return keys
     }

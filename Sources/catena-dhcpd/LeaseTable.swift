@@ -13,9 +13,11 @@ final class LeaseTable {
     let store: LeaseStore
     var counters = Counters()
 
-    private var sessions: [LeaseKey: LeaseSession] = [:]
+    private var sessions: [SessionKey: LeaseSession] = [:]
     /// The keys of the sessions in each namespace, by its number.
-    private var byNamespace: [Int32: Set<LeaseKey>] = [:]
+    private var byNamespace: [Int32: Set<SessionKey>] = [:]
+    /// The requests that are not answered yet.
+    private var allocations: [LeaseKey: Allocation] = [:]
     private let host: NetlinkSocket?
 
     init(_ loop: EventLoop, _ options: DaemonOptions, _ store: LeaseStore) {
@@ -27,42 +29,69 @@ final class LeaseTable {
 
     // MARK: Requests
 
-    /// Gets a lease, and tells `waiter`. One that is there for the same interface is told again.
-    func allocate(_ request: LeaseRequest, _ waiter: @escaping LeaseSession.Waiter) throws(CNIError) {
-        let (interface, namespace, isOperational) = try ContainerNamespace.prepare(
-            options.hostPrefix + request.netns, request.key.interfaceName, number: number)
-        if let session = sessions[request.key] {
-            if let lease = session.lease, session.interface == interface { return waiter(.success(lease)) }
-            // The interface was made anew, or an earlier ADD has given up waiting.
-            release(request.key)
+    /// Gets what is asked for, and tells `waiter`. A lease that is there for the same interface is told again.
+    func allocate(_ request: LeaseRequest, _ waiter: @escaping (Result<CNIResult, CNIError>) -> Void) throws(CNIError) {
+        let path = options.hostPrefix + request.netns
+        let name = request.key.interfaceName
+        let key6 = SessionKey(request.key, .v6)
+        let isNew6 = request.ipv6 != nil && sessions[key6]?.lease == nil
+        var found = try ContainerNamespace.prepare(path, name, ipv6: isNew6, number: number)
+        let stale = families(request.key).filter { sessions[$0]?.lease == nil || sessions[$0]?.interface != found.interface }
+        // The interface was made anew, or an earlier ADD has given up waiting.
+        if !stale.isEmpty { drop(stale) }
+        if request.ipv6 != nil && !isNew6 && sessions[key6] == nil {
+            found = try ContainerNamespace.prepare(path, name, ipv6: true, number: number)
         }
-        let session = LeaseSession(self, request, interface, namespace: namespace)
-        session.waiter = waiter
-        insert(session)
-        session.start(isOperational: isOperational)
+        let allocation = Allocation(request) { [self] in
+            allocations[request.key] = nil
+            waiter($0)
+        }
+        allocations[request.key] = allocation
+        for family in request.families where !allocation.isDone {
+            let key = SessionKey(request.key, family)
+            if let session = sessions[key] {
+                allocation.take(.success(session.lease), family)
+                continue
+            }
+            let session = LeaseSession(self, request, family, found.interface, namespace: found.namespace)
+            session.waiter = { [self] in
+                allocation.take($0, family)
+                // All or nothing.
+                if case .failure = $0 { drop(allocation.began) }
+            }
+            allocation.began.append(key)
+            insert(session)
+            session.start(isOperational: found.isOperational)
+        }
     }
+
+    private func families(_ key: LeaseKey) -> [SessionKey] { [SessionKey(key, .v4), SessionKey(key, .v6)] }
 
     /// Takes back a request whose client has gone away.
     func abandon(_ key: LeaseKey) {
-        guard sessions[key]?.waiter != nil else { return }
+        guard let allocation = allocations.removeValue(forKey: key) else { return }
         Log.write(.warning, "\(key.text): the client went away before there was a lease")
-        sessions[key]?.waiter = nil
-        release(key)
+        allocation.cancel()
+        drop(allocation.began)
     }
 
-    /// Gives a lease back. One that is not known is no error.
-    func release(_ key: LeaseKey) {
-        guard let session = sessions[key] else { return }
-        let waiter = session.waiter
-        session.waiter = nil
-        remove(session)
-        waiter?(.failure(CNIError(.tryAgainLater, "get a lease: DEL, or another ADD, came in between")))
+    /// Gives leases back. What is not known is no error.
+    func release(_ key: LeaseKey) { drop(families(key)) }
+
+    private func drop(_ keys: [SessionKey]) {
+        for key in keys {
+            guard let session = sessions[key] else { continue }
+            let waiter = session.waiter
+            session.waiter = nil
+            remove(session)
+            waiter?(.failure(CNIError(.tryAgainLater, "get a lease: DEL, or another ADD, came in between")))
+        }
     }
 
     /// Gives a session's lease back and forgets it.
     func remove(_ session: LeaseSession) {
         session.release()
-        let key = session.request.key
+        let key = session.key
         sessions[key] = nil
         byNamespace[session.namespace]?.remove(key)
         if byNamespace[session.namespace]?.isEmpty ?? false { byNamespace[session.namespace] = nil }
@@ -70,25 +99,33 @@ final class LeaseTable {
         session.dispose()
     }
 
-    /// The lease of an attachment. Throws why there is none.
-    func check(_ key: LeaseKey) throws(CNIError) -> DHCPLease {
-        guard let session = sessions[key] else { throw CNIError("there is no lease for \(key.text)", details: "run DEL and ADD") }
-        if let lease = session.lease { return lease }
-        throw CNIError(
-            "there is no lease for \(key.text) at present", details: "\(session.state): \(session.problem ?? "it is being searched for")")
+    /// The leases of an attachment. Throws why there are none, or one of them is not there.
+    func check(_ key: LeaseKey) throws(CNIError) -> [Lease] {
+        let found = families(key).compactMap { sessions[$0] }
+        if found.isEmpty { throw CNIError("there is no lease for \(key.text)", details: "run DEL and ADD") }
+        var leases: [Lease] = []
+        for session in found {
+            guard let lease = session.lease else {
+                throw CNIError(
+                    "there is no lease for \(session.key.text) at present",
+                    details: "\(session.state): \(session.problem ?? "it is being searched for")")
+            }
+            leases.append(lease)
+        }
+        return leases
     }
 
     /// Gives back all leases of a network that no valid attachment holds. Returns how many.
     func collect(network: String, valid: [Attachment]) -> Int {
         let valid = Set(valid)
-        let stale = sessions.keys.filter { $0.network == network && !valid.contains($0.attachment) }
-        for key in stale { release(key) }
+        let stale = sessions.keys.filter { $0.key.network == network && !valid.contains($0.key.attachment) }
+        drop(stale)
         return stale.count
     }
 
     private func insert(_ session: LeaseSession) {
-        sessions[session.request.key] = session
-        byNamespace[session.namespace, default: []].insert(session.request.key)
+        sessions[session.key] = session
+        byNamespace[session.namespace, default: []].insert(session.key)
     }
 
     /// The number of a namespace; -1 where it can't be had: what happens there is then not heard of before the next renewal.
@@ -102,7 +139,7 @@ final class LeaseTable {
         store.forEach { file in
             let key = file.request.key
             let found = try? ContainerNamespace.number(options.hostPrefix + file.request.netns, key.interfaceName, file.interface, number)
-            let session = LeaseSession(self, file.request, file.interface, namespace: found ?? -1)
+            let session = LeaseSession(self, file.request, file.family, file.interface, namespace: found ?? -1)
             insert(session)
             session.resume(file.lease)
             counters.resumed += 1
@@ -123,9 +160,11 @@ final class LeaseTable {
         for event in events {
             switch event {
             case .changed(let namespace, let link):
-                if link.canSend { find(namespace, link.index)?.linkIsUp() }
+                if link.canSend { find(namespace, link.index).forEach { $0.linkIsUp() } }
+            case .address(let namespace, let info):
+                if info.address.address.family == .v6 { find(namespace, info.link).forEach { $0.addressChanged(info) } }
             case .gone(let namespace, let index):
-                if let session = find(namespace, index) { session.vanished("interface \(session.request.key.interfaceName) was removed") }
+                find(namespace, index).forEach { $0.vanished("interface \($0.request.key.interfaceName) was removed") }
             case .namespaceGone(let namespace):
                 for key in byNamespace[namespace] ?? [] { sessions[key]?.vanished("its network namespace is gone") }
             case .missed: lookAtAll()
@@ -133,12 +172,9 @@ final class LeaseTable {
         }
     }
 
-    private func find(_ namespace: Int32, _ index: Int32) -> LeaseSession? {
-        guard namespace >= 0 else { return nil }
-        for key in byNamespace[namespace] ?? [] {
-            if let session = sessions[key], session.interface.index == index { return session }
-        }
-        return nil
+    private func find(_ namespace: Int32, _ index: Int32) -> [LeaseSession] {
+        guard namespace >= 0, let keys = byNamespace[namespace] else { return [] }
+        return keys.compactMap { sessions[$0] }.filter { $0.interface.index == index }
     }
 
     private func lookAtAll() {
@@ -154,7 +190,7 @@ final class LeaseTable {
 
     /// All leases, sorted by network, container and interface.
     var list: JSON {
-        let sorted = sessions.values.sorted { $0.request.key.fileName < $1.request.key.fileName }
+        let sorted = sessions.values.sorted { $0.key.fileName < $1.key.fileName }
         return .array(sorted.map { .object(describe($0)) })
     }
 
@@ -162,28 +198,38 @@ final class LeaseTable {
         var object = session.request.key.json
         object["netns"] = .string(session.request.netns)
         object["mac"] = .string(session.interface.mac.text)
+        object["family"] = .integer(Int64(session.key.family.rawValue))
         object["state"] = .string(session.state)
-        if let lease = session.lease {
-            object["address"] = .string(lease.address.text)
-            object["server"] = .string(lease.server.text)
-            if let router = lease.routers.first { object["gateway"] = .string(router.text) }
-            if !lease.dns.isEmpty { object["dns"] = ResultFormat.encode(lease.dns) }
-            if let mtu = lease.mtu { object["mtu"] = .integer(Int64(mtu)) }
-            if !lease.timeServers.isEmpty { object["ntp"] = .array(lease.timeServers.map { .string($0.text) }) }
-            object["age"] = .integer(Int64((loop.now - lease.start) / 1000))
-            if let end = lease.end {
-                object["renewIn"] = .integer(Int64((lease.start + lease.renewal.t1 - loop.now) / 1000))
-                object["endsIn"] = .integer(Int64((end - loop.now) / 1000))
-            }
-        }
+        if let lease = session.lease { describe(lease, &object) }
         if let problem = session.problem { object["problem"] = .string(problem) }
         return object
     }
 
+    private func describe(_ lease: Lease, _ object: inout JSONObject) {
+        object["address"] = .string(lease.text)
+        object["server"] = .string(lease.giver.text)
+        if let router = lease.gateway { object["gateway"] = .string(router.text) }
+        if !lease.dns.isEmpty { object["dns"] = ResultFormat.encode(lease.dns) }
+        switch lease {
+        case .v4(let lease):
+            if let mtu = lease.mtu { object["mtu"] = .integer(Int64(mtu)) }
+            if !lease.timeServers.isEmpty { object["ntp"] = .array(lease.timeServers.map { .string($0.text) }) }
+        case .v6(let lease):
+            object["origin"] = .string(lease.origin)
+            if let mtu = lease.router?.advertisement.mtu { object["mtu"] = .integer(Int64(mtu)) }
+        }
+        object["age"] = .integer(Int64((loop.now - lease.start) / 1000))
+        if let renewal = lease.renewal { object["renewIn"] = .integer(Int64((renewal - loop.now) / 1000)) }
+        if let end = lease.end { object["endsIn"] = .integer(Int64((end - loop.now) / 1000)) }
+    }
+
     /// Counters and the number of leases in each state.
     var metrics: String {
-        var counts: [String: Int] = [:]
-        for session in sessions.values { counts[session.state, default: 0] += 1 }
-        return counters.text(states: counts.keys.sorted().map { ($0, counts[$0] ?? 0) })
+        func states(_ family: IPAddress.Family) -> [(name: String, count: Int)] {
+            var counts: [String: Int] = [:]
+            for session in sessions.values where session.key.family == family { counts[session.state, default: 0] += 1 }
+            return counts.keys.sorted().map { ($0, counts[$0] ?? 0) }
+        }
+        return counters.text(states: states(.v4), states6: states(.v6))
     }
 }

@@ -25,7 +25,8 @@ struct DHCPLeases: ParsableCommand {
         commandName: "leases", abstract: "List the leases, their state, and what went wrong last.",
         discussion: """
             RENEW and ENDS are seconds from now; a lease without an end shows "never". States are those of RFC 2131: bound; renewing (its
-            server is asked to extend it), rebinding (any server is); selecting, requesting, probing, pausing while there is no lease yet;
+            server is asked to extend it), rebinding (any server is); selecting, requesting, probing, pausing while there is no lease yet; of
+            IPv6 discovering (a router is asked), soliciting and declining too, and SERVER is the router where the address is of its network;
             ended where one was given back since it had changed or was lost ("onChange": "release").
             """)
 

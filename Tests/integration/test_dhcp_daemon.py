@@ -109,7 +109,7 @@ def test_a_lease(host, lan, port):
     lease = daemon.lease(port.container)
     assert lease["state"] == "bound" and lease["address"] == address and 0 < lease["renewIn"] <= 60 and 0 < lease["endsIn"] <= 120
     assert list(host.files(f"{STATE}/leases")) == [f"{STATE}/leases/net:id-a:eth0"]
-    assert daemon.ask("check", **port.key) == {"address": address}
+    assert daemon.ask("check", **port.key) == {"addresses": [address]}
     assert port.lease(configure=False)["ips"][0]["address"] == address
     assert daemon.ask("release", **port.key) == {}
     wait_for("RELEASE", lambda: released(lan))
@@ -647,8 +647,27 @@ def test_socket_activation(host, stage):
     assert done.returncode == 1 and "2 sockets were handed over" in done.stderr
 
 
-def test_unit_files(stage):
-    """They are there, and lead to the program."""
+def test_systemds_own_activation(host, stage):
+    """systemd-socket-activate starts the daemon for the first request, which is answered."""
+    process = host.start(["systemd-socket-activate", "-l", "/run/activated.sock", DAEMON])
+    await_line(process, "Listening on /run/activated.sock")
+    assert "pid" in ask(host, {"version": 1, "command": "status"}, "/run/activated.sock")
+    await_line(process, "listening at /run/activated.sock")
+    process.terminate()
+    assert process.wait(timeout=5) == 0
+
+
+def test_unit_files(host, stage):
+    """They lead to the program, systemd finds nothing wrong with them, and the daemon may use the sockets that it has to."""
     units = STAGE / "lib/systemd/system"
-    assert "ListenStream=/run/cni/dhcp.sock" in (units / "catena-dhcpd.socket").read_text()
-    assert "/lib/cni/catena-dhcpd\n" in (units / "catena-dhcpd.service").read_text()
+    socket_unit, service = [(units / f"catena-dhcpd.{kind}").read_text() for kind in ("socket", "service")]
+    assert "ListenStream=/run/cni/dhcp.sock" in socket_unit
+    program = next(line for line in service.splitlines() if line.startswith("ExecStart="))
+    assert program.endswith("/lib/cni/catena-dhcpd")
+    families = next(line for line in service.splitlines() if line.startswith("RestrictAddressFamilies="))
+    assert set(families.split("=")[1].split()) == {"AF_UNIX", "AF_INET", "AF_INET6", "AF_PACKET", "AF_NETLINK"}
+    # Where it is installed, as far as systemd can tell.
+    host.write("/run/units/catena-dhcpd.service", service.replace(program, f"ExecStart={DAEMON}"))
+    host.write("/run/units/catena-dhcpd.socket", socket_unit)
+    done = host.run(["systemd-analyze", "verify", "--man=no", "/run/units/catena-dhcpd.service", "/run/units/catena-dhcpd.socket"])
+    assert done.stderr == ""

@@ -6,6 +6,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/net_namespace.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -170,6 +171,73 @@ static inline ssize_t clinux_udp_receive(int fd, void *buffer, size_t size, uint
     ssize_t count = recvfrom(fd, buffer, size, 0, (struct sockaddr *)&from, &length);
     *address = ntohl(from.sin_addr.s_addr);
     *port = ntohs(from.sin_port);
+    return count;
+}
+
+static inline struct sockaddr_in6 clinux_address6(const uint8_t *address, uint16_t port, int index) {
+    struct sockaddr_in6 result = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_scope_id = (uint32_t)index};
+    memcpy(&result.sin6_addr, address, sizeof result.sin6_addr);
+    return result;
+}
+
+/// Ties a socket of IPv6 to a link, also in what it sends to groups.
+static inline int clinux_tie6(int fd, int index, const char *device) {
+    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) != 0) return -1;
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof index);
+}
+
+/// A UDP socket of IPv6, at a link-local address of a link in the thread's network namespace.
+static inline int clinux_udp6_socket(const uint8_t *address, uint16_t port, int index, const char *device) {
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -1;
+    int on = 1;
+    struct sockaddr_in6 local = clinux_address6(address, port, index);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (clinux_tie6(fd, index, device) != 0) return clinux_give_up(fd);
+    return bind(fd, (const struct sockaddr *)&local, sizeof local) != 0 ? clinux_give_up(fd) : fd;
+}
+
+/// A socket for neighbour discovery on a link in the thread's network namespace: it gets advertisements of routers and neighbours. It is
+/// not bound to an address: it would not get what is sent to all on the link.
+static inline int clinux_discovery_socket(int index, const char *device) {
+    int fd = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMPV6);
+    if (fd < 0) return -1;
+    int on = 1;
+    int hops = 255;
+    struct icmp6_filter filter;
+    ICMP6_FILTER_SETBLOCKALL(&filter);
+    ICMP6_FILTER_SETPASS(ND_ROUTER_ADVERT, &filter);
+    ICMP6_FILTER_SETPASS(ND_NEIGHBOR_ADVERT, &filter);
+    if (setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof filter) != 0 ||
+        setsockopt(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof on) != 0 ||
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof hops) != 0 || clinux_tie6(fd, index, device) != 0)
+        return clinux_give_up(fd);
+    return fd;
+}
+
+/// Sends a datagram of IPv6 on a link.
+static inline ssize_t clinux_send6(int fd, const uint8_t *address, uint16_t port, int index, const void *bytes, size_t count) {
+    struct sockaddr_in6 to = clinux_address6(address, port, index);
+    return sendto(fd, bytes, count, 0, (const struct sockaddr *)&to, sizeof to);
+}
+
+/// Receives a datagram of IPv6, where it comes from, and how many hops it had left; -1 where the socket does not tell.
+static inline ssize_t clinux_receive6(int fd, void *buffer, size_t size, uint8_t *address, int *hops) {
+    struct sockaddr_in6 from = {0};
+    struct iovec part = {.iov_base = buffer, .iov_len = size};
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {
+        .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+        .msg_controllen = sizeof control};
+    ssize_t count = recvmsg(fd, &message, 0);
+    *hops = -1;
+    if (count < 0) return count;
+    memcpy(address, &from.sin6_addr, sizeof from.sin6_addr);
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
+        if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_HOPLIMIT) memcpy(hops, CMSG_DATA(header), sizeof *hops);
     return count;
 }
 

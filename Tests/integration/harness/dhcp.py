@@ -56,13 +56,13 @@ class Daemon:
         """One request over the socket."""
         return ask(self.host, {"version": 1, "command": command, **keys})
 
-    def leases(self):
+    def leases(self, family=4):
         """{container ID: lease}."""
-        return {lease["containerID"]: lease for lease in self.ask("leases")["leases"]}
+        return {lease["containerID"]: lease for lease in self.ask("leases")["leases"] if lease["family"] == family}
 
-    def lease(self, container):
+    def lease(self, container, family=4):
         """The lease of a container; None where there is none."""
-        return self.leases().get(container.id)
+        return self.leases(family).get(container.id)
 
     def metric(self, name):
         """A counter's value."""
@@ -163,6 +163,33 @@ class Lan:
         process = self.server.start(["kea-dhcp4", "-c", "/run/kea/dhcp4.conf"], env={"KEA_PIDFILE_DIR": "/run/kea", "KEA_LOCKFILE_DIR": "none"})
         await_line(process, "DHCP4_STARTED")
         return process
+
+    def kea6(self, *, pool="fd00:9::100 - fd00:9::1ff", renew=2, rebind=4, preferred=5, valid=6, rapid=False):
+        """kea-dhcp6."""
+        self.host.run(["mkdir", "-p", "/run/kea", "/var/lib/kea"])
+        config = {"Dhcp6": {
+            "interfaces-config": {"interfaces": ["eth0"]}, "lease-database": {"type": "memfile", "persist": False},
+            "server-id": {"type": "EN", "enterprise-id": 1, "identifier": "01", "persist": False},
+            "renew-timer": renew, "rebind-timer": rebind, "preferred-lifetime": preferred, "valid-lifetime": valid,
+            "subnet6": [{"subnet": "fd00:9::/64", "interface": "eth0", "rapid-commit": rapid, "pools": [{"pool": pool}],
+                         "option-data": [{"name": "dns-servers", "data": "fd00:9::53"}, {"name": "domain-search", "data": "example.org"}]}],
+            "loggers": [{"name": "kea-dhcp6", "severity": "INFO", "output_options": [{"output": "stderr", "flush": True}]}]}}
+        self.host.write("/run/kea/dhcp6.conf", config)
+        process = self.server.start(["kea-dhcp6", "-c", "/run/kea/dhcp6.conf"], env={"KEA_PIDFILE_DIR": "/run/kea", "KEA_LOCKFILE_DIR": "none"})
+        await_line(process, "DHCP6_STARTED")
+        return process
+
+    def add_ipv6(self):
+        """fd00:9::1/64 for the server, which has its link-local address ready."""
+        self.server.run(["sh", "-ec", """
+            echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad
+            ip link set eth0 down; ip link set eth0 up
+            ip addr add fd00:9::1/64 dev eth0 nodad
+        """])
+        self.host.await_up("srv0")
+        self.host.sysctl("ipv6/conf/lan0/accept_ra", 0)  # the host is no part of it
+        wait_for("the server's addresses", lambda: not self.server.out(["ip", "-6", "addr", "show", "tentative"]))
+        return self
 
 
 def await_line(process, text):
