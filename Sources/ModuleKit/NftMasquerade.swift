@@ -63,7 +63,7 @@ enum NftMasquerade {
         guard try base.exists(call) else { return lines }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
         for address in addresses {
-            for line in try networkChain(address).differences(call) where !lines.contains(line) { lines.append(line) }
+            lines += try networkDifferences(call, address).filter { !lines.contains($0) }
             let map = map(address.address.family)
             let found = try map.present(call, element(address).keyBytes)
             if found?.comment != comment {
@@ -72,6 +72,17 @@ enum NftMasquerade {
             }
         }
         return lines
+    }
+
+    /// What is missing of the chain of an address's network.
+    ///
+    /// Not the chain itself: the kernel keeps it while an element leads to it. Where it is not there, the element, which is looked at too, leads
+    /// to that of another prefix length: a module may set addresses as hosts' that IPAM gave with their network.
+    private static func networkDifferences(_ call: ModuleCall, _ address: IPNetwork) throws(CNIError) -> [String] {
+        let chain = networkChain(address)
+        let differences = try chain.differences(call)
+        if differences.isEmpty { return [] }
+        return try chain.exists(call) ? differences : []
     }
 
     /// Queues the removal of what attachments of the call's network hold which are not in use.

@@ -26,7 +26,7 @@ enum Routed {
     static func del(_ call: ModuleCall) throws(CNIError) {
         let config = try RoutedConfig(call.config)
         if config.ipMasq {
-            try NftMasquerade.queueRemove(call, addresses: call.previousResult?.containerAddresses(on: call.interfaceName) ?? [])
+            try Masquerade.nftables.remove(call, addresses: call.previousResult?.containerAddresses(on: call.interfaceName) ?? [])
         }
         try call.commitNft()
         let host = try call.hostNetlink()
@@ -43,7 +43,7 @@ enum Routed {
         differences.add(try InterfaceCheck.differences(call, result: result, kind: kind))
         let addresses = result.containerAddresses(on: call.interfaceName)
         differences.add(try hostDifferences(call, addresses))
-        if config.ipMasq { differences.add(try NftMasquerade.check(call, addresses: addresses)) }
+        if config.ipMasq { differences.add(try Masquerade.nftables.check(call, addresses: addresses)) }
         try differences.throwIfAny("\(call.containerID) \(call.interfaceName)")
     }
 
@@ -68,7 +68,7 @@ enum Routed {
     /// GC: removes what containers left that are not in use; addresses by the IPAM plugin. A pair goes with its namespace.
     static func gc(_ call: ModuleCall) throws(CNIError) {
         let config = try RoutedConfig(call.config)
-        try NftMasquerade.collect(call)
+        try Masquerade.nftables.collect(call)
         try call.commitNft()
         if let ipam = config.ipam { try call.delegate(ipam.type, .gc) }
     }
@@ -79,7 +79,7 @@ enum Routed {
         try KernelTrial.make("veth pairs", advice: "load the kernel module veth") { () throws(CNIError) in
             try attempt(try NetlinkSocket.open().createVeth(VethRequest(name: "trial0", peerName: "trial1")))
         }
-        if config.ipMasq { try NftMasquerade.checkAvailable(call) }
+        if config.ipMasq { try Masquerade.nftables.checkAvailable(call) }
         try call.delegate(try config.requireIPAM().type, .status)
     }
 

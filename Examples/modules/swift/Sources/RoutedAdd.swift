@@ -26,7 +26,7 @@ struct RoutedAdd {
             let given = try ipam.add(call)
             hasAddresses = true
             let result = try configure(given)
-            if config.ipMasq { try NftMasquerade.queueAdd(call, addresses: given.ips.map { $0.address }) }
+            if config.ipMasq { try Masquerade.nftables.add(call, addresses: given.ips.map { $0.address }) }
             return result
         } catch {
             do throws(NetlinkError) { try host.deleteLink(named: name) } catch { call.log(.warning, error.cni.text) }
