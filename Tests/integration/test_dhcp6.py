@@ -385,13 +385,22 @@ for s in (udp, icmp):
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
 icmp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
 to = sys.argv[1]
-print("READY", file=sys.stderr, flush=True)
-while True:
+def send():
     for body in (b"", b"\7", b"\2\1\2\3\0\1\0\xff", b"\7\0\0\0" + os.urandom(200), b"\x0c" * 300, os.urandom(600)):
         udp.sendto(body, (to, 546, 0, index))
     for body in (b"\0" * 4, bytes(14) + b"\5\0\0\0\0\0\0\0", bytes(14) + os.urandom(80), bytes(14) + b"\3\4" + b"\xff" * 40):
         icmp.sendto(b"\x86\0\0\0" + body, ("ff02::1", 0, 0, index))
         icmp.sendto(b"\x88\0\0\0" + body, ("ff02::1", 0, 0, index))
+ready = False
+while True:
+    try:
+        send()
+    except OSError:  # its own link-local address may still be tentative
+        time.sleep(0.005)
+        continue
+    if not ready:
+        print("READY", file=sys.stderr, flush=True)
+        ready = True
     time.sleep(0.005)
 """
 
