@@ -57,7 +57,8 @@ def test_del_after_the_conflist_file_is_gone(host, stage, a):
 
 def test_a_killed_add_is_undone_by_del(lab, host, a):
     """A host that is killed in the middle of ADD, and its child with it, leaves a record: DEL of a changed conflist undoes what was made."""
-    lab.executable("killer", ADD="kill -9 $(cut -d' ' -f4 /proc/$PPID/stat); exit 1")
+    # The child is killed too, before its plugin ends: its death with the parent takes a moment, in which it would undo the chain.
+    lab.executable("killer", ADD="kill -9 $(cut -d' ' -f4 /proc/$PPID/stat) $PPID; exit 1")
     with pytest.raises(json.JSONDecodeError):
         lab.runtime().add(conflist(NET, lab.module("second"), {"type": "killer"}), a)
     assert a.link("eth0") is not None and host.records() == [f"{RECORDS}/net/id-a:eth0"]
