@@ -1,4 +1,3 @@
-import CLinux
 import ModuleKit
 
 /// One ADD of bridge, step by step; what it made is removed again when a later step fails.

@@ -1,4 +1,3 @@
-import CLinux
 import ModuleKit
 
 /// The host's bridge: made where it is missing; one that is there is used, and where it is not as the configuration wants it, corrected
@@ -53,8 +52,7 @@ struct HostBridge {
 
     /// A random hardware address, locally administered.
     private func randomMAC() throws(CNIError) -> MACAddress? {
-        var bytes = [UInt8](repeating: 0, count: 6)
-        guard getrandom(&bytes, bytes.count, 0) == bytes.count else { throw CNIError("get random bytes: \(Errno.current.text)") }
+        var bytes = try RandomBytes.make(6)
         bytes[0] = bytes[0] & 0xfc | 2
         return MACAddress(bytes: bytes)
     }

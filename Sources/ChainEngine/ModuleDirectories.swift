@@ -78,7 +78,7 @@ public struct ModuleDirectories: Sendable {
             throw TrustedPath.Refusal(place: "\"\(searchPath)\"", reason: "in its RUNPATH is no absolute path: link it without")
         }
         do throws(TrustedPath.Refusal) {
-            try TrustedPath.checkDirectory(searchPath)
+            _ = try TrustedPath.directory(searchPath, mayBeMissing: true)
         } catch {
             throw TrustedPath.Refusal(place: "\(searchPath) in its RUNPATH is not safe: \(error.place)", reason: error.reason)
         }

@@ -21,19 +21,12 @@ struct TrustedPath {
     private var directory = stat()
     private static let linkLimit = 40
 
-    /// Goes along `path`, which has to lead to a regular file, and returns it without symbolic links.
-    static func file(_ path: String) throws(Refusal) -> String {
-        var walk = TrustedPath()
-        guard clinux_is_regular(try walk.follow(path).st_mode) != 0 else {
-            throw Refusal(place: walk.place, reason: "is not a regular file")
-        }
-        return walk.place
-    }
-
     /// Goes along `path`, which has to lead to a directory.
-    static func directory(_ path: String) throws(Refusal) -> TrustedPath {
+    ///
+    /// - Parameter mayBeMissing: whether it may lead to nothing, where no one else could make it.
+    static func directory(_ path: String, mayBeMissing: Bool = false) throws(Refusal) -> TrustedPath {
         var walk = TrustedPath()
-        walk.directory = try walk.follow(path)
+        walk.directory = try walk.follow(path, mayBeMissing: mayBeMissing)
         guard clinux_is_directory(walk.directory.st_mode) != 0 else { throw Refusal(place: walk.place, reason: "is not a directory") }
         return walk
     }
@@ -56,16 +49,8 @@ struct TrustedPath {
         return walk.place
     }
 
-    /// Goes along `path`, which has to lead to a directory, or to nothing that anyone else could make.
-    static func checkDirectory(_ path: String) throws(Refusal) {
-        var walk = TrustedPath()
-        guard clinux_is_directory(try walk.follow(path, mayBeMissing: true).st_mode) != 0 else {
-            throw Refusal(place: walk.place, reason: "is not a directory")
-        }
-    }
-
     /// Checks every part of the path; the last one's status.
-    private mutating func follow(_ path: String, mayBeMissing: Bool = false) throws(Refusal) -> stat {
+    private mutating func follow(_ path: String, mayBeMissing: Bool) throws(Refusal) -> stat {
         let parts = TrustedPath.parts(path.hasPrefix("/") ? path : "\(TrustedPath.workingDirectory)/\(path)")
         return try follow(from: try examine("/"), parts, mayBeMissing: mayBeMissing)
     }

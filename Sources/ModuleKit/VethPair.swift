@@ -20,7 +20,7 @@ public enum VethPair {
         let host = try call.hostNetlink()
         var attempts = 0
         while true {
-            let name = "veth" + Hex.text(try randomBytes(4))
+            let name = "veth" + Hex.text(try RandomBytes.make(4))
             let veth = VethRequest(
                 name: name, master: master, mtu: mtu, peerName: call.interfaceName, peerMAC: mac, peerNamespace: try call.requireNetns(),
                 port: port)
@@ -32,18 +32,13 @@ public enum VethPair {
                 attempts += 1
                 // Either end's name may be the one that is taken.
                 if error.errno != .exists || attempts == 10 {
-                    _ = try? host.deleteLink(named: name)
+                    // The pair may be there, with a port that can't be as it is to be. A name that is taken is someone else's.
+                    if error.errno != .exists { _ = try? host.deleteLink(named: name) }
                     throw error.cni
                 }
                 if try call.containerInterface() != nil { throw call.interfaceExists(kind: "veth") }
             }
         }
-    }
-
-    private static func randomBytes(_ count: Int) throws(CNIError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        guard getrandom(&bytes, count, 0) == count else { throw CNIError("get random bytes: \(Errno.current.text)") }
-        return bytes
     }
 
     /// Where later plugins have queued links for deletion, deletes the pair in one message with them, by its host's end. False where there

@@ -221,23 +221,31 @@ static inline ssize_t clinux_send6(int fd, const uint8_t *address, uint16_t port
     return sendto(fd, bytes, count, 0, (const struct sockaddr *)&to, sizeof to);
 }
 
-/// Receives a datagram of IPv6, where it comes from, and how many hops it had left; -1 where the socket does not tell.
-static inline ssize_t clinux_receive6(int fd, void *buffer, size_t size, uint8_t *address, int *hops) {
-    struct sockaddr_in6 from = {0};
+/// Receives a datagram, where it comes from, and the number that the kernel has put beside it under `level` and `type`, cmsg(3); -1 where it
+/// has not.
+static inline ssize_t clinux_receive_with_number(
+    int fd, void *buffer, size_t size, int flags, void *from, socklen_t length, int level, int type, int *number) {
     struct iovec part = {.iov_base = buffer, .iov_len = size};
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
     struct msghdr message = {
-        .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+        .msg_name = from, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
         .msg_controllen = sizeof control};
-    ssize_t count = recvmsg(fd, &message, 0);
-    *hops = -1;
+    ssize_t count = recvmsg(fd, &message, flags);
+    *number = -1;
     if (count < 0) return count;
-    memcpy(address, &from.sin6_addr, sizeof from.sin6_addr);
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
-        if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_HOPLIMIT) memcpy(hops, CMSG_DATA(header), sizeof *hops);
+        if (header->cmsg_level == level && header->cmsg_type == type) memcpy(number, CMSG_DATA(header), sizeof *number);
+    return count;
+}
+
+/// Receives a datagram of IPv6, where it comes from, and how many hops it had left; -1 where the socket does not tell.
+static inline ssize_t clinux_receive6(int fd, void *buffer, size_t size, uint8_t *address, int *hops) {
+    struct sockaddr_in6 from = {0};
+    ssize_t count = clinux_receive_with_number(fd, buffer, size, 0, &from, sizeof from, IPPROTO_IPV6, IPV6_HOPLIMIT, hops);
+    if (count >= 0) memcpy(address, &from.sin6_addr, sizeof from.sin6_addr);
     return count;
 }
 
@@ -253,22 +261,11 @@ static inline int clinux_netlink_listen_all(int fd) {
 /// Receives a datagram of the kernel from a netlink socket without waiting, and the ID of the namespace it is about; -1 is the own one.
 static inline ssize_t clinux_receive_netlink_event(int fd, void *buffer, size_t size, int *namespace) {
     struct sockaddr_nl address = {0};
-    struct iovec part = {.iov_base = buffer, .iov_len = size};
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct msghdr message = {
-        .msg_name = &address, .msg_namelen = sizeof address, .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-        .msg_controllen = sizeof control};
     ssize_t count;
-    do count = recvmsg(fd, &message, MSG_DONTWAIT);
+    do
+        count = clinux_receive_with_number(
+            fd, buffer, size, MSG_DONTWAIT, &address, sizeof address, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, namespace);
     while (count >= 0 && address.nl_pid != 0);
-    *namespace = -1;
-    if (count < 0) return count;
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
-        if (header->cmsg_level == SOL_NETLINK && header->cmsg_type == NETLINK_LISTEN_ALL_NSID)
-            memcpy(namespace, CMSG_DATA(header), sizeof *namespace);
     return count;
 }
 
