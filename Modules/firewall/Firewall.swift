@@ -65,9 +65,9 @@ enum Firewall {
         let known = try knownAddresses(call)
         let ingress = config.flatMap { try? Ingress($0, call.previousResult ?? CNIResult()) }
         try NftForwarding.queueRemove(call, known)
-        let chains = try NftIngress.queueRemove(call, known, ingress)
+        let counters = try NftIngress.queueRemove(call, known, ingress)
         if config?.backend != .iptables { try ReferenceRules.queueRemoveForwarding(call, addresses: known ?? []) }
-        if !chains.isEmpty { try NftIngress.removeUnused(call, chains) }
+        if !counters.isEmpty { try NftIngress.removeUnused(call, counters, ingress) }
         guard let config, let known else { return }
         try remove(call, config, try config.chosenBackend(call), known, ingress)
     }

@@ -44,7 +44,7 @@ struct NftForwarding {
     private static var chains: [NftChain] {
         let forward = [
             "jump \(adminDispatch)",
-            "ip daddr vmap @ingress4", "ip6 daddr vmap @ingress6",
+            NftIngress.jump,
             "ip saddr @firewall4 goto \(acceptChain)", "ip6 saddr @firewall6 goto \(acceptChain)",
             // Answers, and what comes through a published port.
             "ct state established,related jump forward_to", "ct status dnat jump forward_to",
@@ -52,7 +52,7 @@ struct NftForwarding {
         return [
             NftChain(acceptChain, rules: ["meta mark set meta mark | \(mark) accept"]),
             NftChain("forward_to", rules: ["ip daddr @firewall4 goto \(acceptChain)", "ip6 daddr @firewall6 goto \(acceptChain)"]),
-            dispatch,
+            dispatch, NftIngress.chain,
             NftChain(
                 "forward_end", hook: "type filter hook forward priority 1; policy accept",
                 rules: ["meta mark & \(mark) == \(mark) meta mark set meta mark & 0xffffefff"]),
@@ -166,18 +166,20 @@ struct NftForwarding {
                 lines.append("nftables: expected a jump to \(NftForwarding.foreignChain) in chain \(family) filter FORWARD, found none")
             }
         }
-        return try lines + NftForwarding.missing(call, addresses.map { (NftForwarding.map($0.address.family), $0.address) })
+        return try lines
+            + NftForwarding.missing(
+                call, addresses.map { (NftForwarding.map($0.address.family), NftForwarding.element($0.address)) })
     }
 
     /// What of these elements is not the attachment's.
-    static func missing(_ call: ModuleCall, _ wanted: [(map: NftMap, address: IPAddress)]) throws(CNIError) -> [String] {
+    static func missing(_ call: ModuleCall, _ wanted: [(map: NftMap, element: NftMap.Element)]) throws(CNIError) -> [String] {
         let comment = NftIdentity.comment(network: call.network, call.attachment)
         var lines: [String] = []
-        for (map, address) in wanted {
-            let found = try map.present(call, address.bytes)
+        for (map, element) in wanted {
+            let found = try map.present(call, element.keyBytes)
             if found?.comment == comment { continue }
             let there = found.map { "that of \($0.comment ?? "no one")" } ?? "none"
-            lines.append("nftables \(map.text): expected an element for \(address.text) of \(comment), found \(there)")
+            lines.append("nftables \(map.text): expected an element for \(element.key) of \(comment), found \(there)")
         }
         return lines
     }

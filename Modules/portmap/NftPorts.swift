@@ -1,6 +1,6 @@
 import ModuleKit
 
-/// Ports by nftables: an element of a map for each, and one of the hairpin map for the container.
+/// Ports by nftables: an element of a map for each, and one for the container that tells which clients are masqueraded.
 struct NftPorts {
     private let call: ModuleCall
     private let config: PortmapConfig
@@ -76,19 +76,18 @@ struct NftPorts {
             details: "choose another host port, or remove the other attachment; nft list map inet catena \(map.name) shows all")
     }
 
-    /// Queues the container's element in the hairpin map: what happens to clients whose answers would not come back through the host. Every
-    /// container with published ports has one, so that DEL can tell at once whether there are any.
+    /// Queues the container's element that tells which clients are masqueraded.
     private func registerTarget(_ target: IPNetwork) throws(CNIError) {
-        let verdict = PortmapRules.verdict(target, config)
-        if verdict == PortmapRules.hairpinVerdict(target) {
-            try NftChain.queueMissing(
-                call, last: PortmapRules.hairpinChain(target), purpose: "set up hairpin of \(target.network.text)"
-            ) { () throws(CNIError) in [PortmapRules.hairpinRules(target)] }
-        }
-        let map = PortmapRules.hairpin(target.address.family)
-        let element = PortmapRules.hairpinElement(target, verdict: verdict)
         // The address is this attachment's now: what another one left behind for it is stale.
-        try call.queueNft(try map.replacing(call, element, comment: comment), purpose: "hairpin of \(target.address.text)")
+        var changes = try Hairpin.present(call, target).map { $0.place.map.deleting($0.place.element) }
+        let hairpin = Hairpin(target, config)
+        if let chain = hairpin.networkChain {
+            try NftChain.queueMissing(call, last: chain.name, purpose: "set up hairpin of \(target.network.text)") {
+                () throws(CNIError) in [chain]
+            }
+        }
+        changes.append(hairpin.place.map.adding(hairpin.place.element, comment: comment))
+        try call.queueNft(changes, purpose: "hairpin of \(target.address.text)")
     }
 
     // MARK: DEL
@@ -114,16 +113,13 @@ struct NftPorts {
     }
 
     private static func allMaps(_ call: ModuleCall) throws(CNIError) -> [NftMap] {
-        try PortmapRules.maps + (has(call, PortmapConditions.chain) ? PortmapConditions.maps : [])
+        try PortmapRules.maps + Hairpin.sets + (has(call, PortmapConditions.chain) ? PortmapConditions.maps : [])
     }
 
-    /// Whether the attachment has published ports: its addresses are in the hairpin maps.
+    /// Whether the attachment has published ports: then it has an element that tells which clients are masqueraded.
     private static func hasPorts(_ call: ModuleCall, _ targets: [IPNetwork]) throws(CNIError) -> Bool {
         let comment = comment(call)
-        for target in targets where try PortmapRules.hairpin(target.address.family).present(call, target.address.bytes)?.comment == comment
-        {
-            return true
-        }
+        for target in targets where try Hairpin.present(call, target).contains(where: { $0.comment == comment }) { return true }
         return false
     }
 
@@ -139,7 +135,7 @@ struct NftPorts {
             let singles = mappings.filter { $0.serves(family) }.flatMap { $0.singles }
             candidates += singles.map { PortmapRules.element($0, to: target.address) }
             if hasConditions { candidates += singles.map { PortmapConditions.element($0, to: target.address, comment: comment) } }
-            candidates.append((PortmapRules.hairpin(family), PortmapRules.hairpinElement(target, verdict: "")))
+            candidates += Hairpin.places(target)
         }
         var found: [(map: NftMap, element: NftMap.Element)] = []
         for (map, element) in candidates where try map.present(call, element.keyBytes)?.comment == comment {
@@ -165,17 +161,23 @@ struct NftPorts {
                     ? PortmapRules.element(mapping, to: target) : PortmapConditions.element(mapping, to: target, comment: comment)
                 lines += try difference(mapping, place, target)
             }
+            lines += try hairpinDifference(Hairpin(network, config))
         }
         return lines
     }
 
     /// The chains beside those of all that a container's ports need.
     private func ownChains(_ mappings: [PortMapping], _ target: IPNetwork, _ conditions: [String]) -> [NftChain] {
-        let isHairpin = PortmapRules.verdict(target, config) == PortmapRules.hairpinVerdict(target)
-        return (isHairpin ? [PortmapRules.hairpinRules(target)] : [])
+        [Hairpin(target, config).networkChain].compactMap { $0 }
             + (conditions.isEmpty
                 ? []
                 : [PortmapConditions.lookUps, PortmapConditions.chain(of: mappings, to: target.address, conditions, comment: comment)])
+    }
+
+    private func hairpinDifference(_ hairpin: Hairpin) throws(CNIError) -> [String] {
+        let (map, element) = hairpin.place
+        if try map.present(call, element.keyBytes)?.comment == comment { return [] }
+        return ["nftables \(map.text): expected an element for \(element.key) of \(comment), found none"]
     }
 
     private func difference(

@@ -19,13 +19,8 @@ enum PortmapRules {
             : NftMap("host_ports6", type: "ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service")
     }
 
-    /// Containers with published ports, and which of their clients are masqueraded.
-    static func hairpin(_ family: IPAddress.Family) -> NftMap {
-        family == .v4 ? NftMap("hairpin4", type: "ipv4_addr : verdict") : NftMap("hairpin6", type: "ipv6_addr : verdict")
-    }
-
     /// All maps.
-    static let maps: [NftMap] = [.v4, .v6].flatMap { [ports($0), hostPorts($0), hairpin($0)] }
+    static let maps: [NftMap] = [.v4, .v6].flatMap { [ports($0), hostPorts($0)] }
 
     /// What the chain `ports` does: one look-up for ports of one address, one for those of all, each family.
     static let destinationRules = [
@@ -35,21 +30,18 @@ enum PortmapRules {
         "meta nfproto ipv6 dnat ip6 to meta l4proto . th dport map @ports6",
     ]
 
-    /// The commands that make table and maps; no change where they are there.
-    static var sets: [String] { [NftTable.add] + maps.map { $0.add } }
+    /// The commands that make table, maps and sets; no change where they are there.
+    static var sets: [String] { [NftTable.add] + (maps + Hairpin.sets).map { $0.add } }
 
     /// The chains that belong to portmap, each behind those that it leads to.
     ///
     /// - Parameter conditional: whether there are ports with conditions, which are asked first.
     static func chains(conditional: Bool) -> [NftChain] {
         let local = ["fib daddr type local jump ports"]
-        let hairpin = ["ct status dnat ip daddr vmap @hairpin4", "ct status dnat ip6 daddr vmap @hairpin6"]
         return [
             ports(conditional: conditional),
-            NftChain("hairpin_all", rules: ["masquerade"]),
             NftChain("output_ports", hook: "type nat hook output priority -100; policy accept", rules: local),
-            // Before the masquerading of what leaves a network: what a client of a published port gets is decided here.
-            NftChain("postrouting_ports", hook: "type nat hook postrouting priority 99; policy accept", rules: hairpin),
+            Hairpin.chain,
             NftChain(baseChain, hook: "type nat hook prerouting priority -100; policy accept", rules: local),
         ]
     }
@@ -79,29 +71,4 @@ enum PortmapRules {
 
     /// A port as a part of a key or value: in network order, padded to four bytes.
     static func bytes(of port: UInt16) -> [UInt8] { [UInt8(port >> 8), UInt8(port & 255), 0, 0] }
-
-    /// The chain that masquerades clients of a container's own network, and of localhost.
-    static func hairpinChain(_ target: IPNetwork) -> String { "hairpin_\(NftTable.word(target))" }
-
-    /// Sets that chain up. Answers of the container to a client of its own network would take the short way, past the host that has to
-    /// turn their address back; and those to 127.0.0.1 would never leave the container.
-    static func hairpinRules(_ target: IPNetwork) -> NftChain {
-        let family = NftTable.family(target.address.family)
-        var rules = ["\(family) saddr \(target.network.text) masquerade"]
-        if target.address.family == .v4 { rules.append("ip saddr 127.0.0.0/8 masquerade") }
-        return NftChain(hairpinChain(target), rules: rules)
-    }
-
-    /// What happens to a container's clients: all masqueraded, those of its network and of localhost, or none.
-    static func verdict(_ target: IPNetwork, _ config: PortmapConfig) -> String {
-        if config.masqAll { return "goto hairpin_all" }
-        return config.snat ? hairpinVerdict(target) : "return"
-    }
-
-    static func hairpinVerdict(_ target: IPNetwork) -> String { "goto \(hairpinChain(target))" }
-
-    /// The element of a container in the hairpin map.
-    static func hairpinElement(_ target: IPNetwork, verdict: String) -> NftMap.Element {
-        NftMap.Element(key: target.address.text, keyBytes: target.address.bytes, value: verdict, valueBytes: nil)
-    }
 }

@@ -137,6 +137,7 @@ final class HostData {
     }
 
     private static func value(_ change: NftChange) throws(CNIError) -> NftElementChange.Value {
+        if let object = change.object { return .object(object) }
         guard let text = change.verdict else { return change.data.map { .data($0) } ?? .none }
         guard let verdict = NftVerdict(text) else { throw CNIError("change of an nftables element: unknown verdict \"\(text)\"") }
         return .verdict(verdict)

@@ -14,6 +14,8 @@ public struct NftChange: Sendable {
     public var data: [UInt8]?
     /// "goto CHAIN"; nil for none.
     public var verdict: String?
+    /// The name of the object that the element refers to; nil for none.
+    public var object: String?
     /// The comment; nil for none.
     public var comment: String?
     /// The same in nft(8) syntax.
@@ -22,7 +24,7 @@ public struct NftChange: Sendable {
     /// Makes one of these parts.
     public init(
         action: UInt32, family: String, table: String, set: String, key: [UInt8], data: [UInt8]? = nil, verdict: String? = nil,
-        comment: String? = nil, command: String
+        object: String? = nil, comment: String? = nil, command: String
     ) {
         self.action = action
         self.family = family
@@ -31,6 +33,7 @@ public struct NftChange: Sendable {
         self.key = key
         self.data = data
         self.verdict = verdict
+        self.object = object
         self.comment = comment
         self.command = command
     }

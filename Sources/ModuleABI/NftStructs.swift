@@ -25,6 +25,7 @@ public enum NftStructs {
         raw.data = change.data.flatMap { arena.array($0) }
         raw.data_length = UInt32(change.data?.count ?? 0)
         raw.verdict = arena.string(change.verdict)
+        raw.object = arena.string(change.object)
         raw.comment = arena.string(change.comment)
         raw.command = arena.string(change.command)
         return arena.store(raw)
@@ -40,7 +41,7 @@ public enum NftStructs {
             action: raw.action, family: String(cString: family), table: String(cString: table), set: String(cString: set),
             key: Array(UnsafeBufferPointer(start: key, count: Int(raw.key_length))),
             data: raw.data.map { Array(UnsafeBufferPointer(start: $0, count: Int(raw.data_length))) },
-            verdict: raw.verdict.map { String(cString: $0) }, comment: raw.comment.map { String(cString: $0) },
-            command: String(cString: command))
+            verdict: raw.verdict.map { String(cString: $0) }, object: raw.object.map { String(cString: $0) },
+            comment: raw.comment.map { String(cString: $0) }, command: String(cString: command))
     }
 }

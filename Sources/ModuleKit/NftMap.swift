@@ -16,8 +16,10 @@ public struct NftMap: Sendable {
         public let keyBytes: [UInt8]
         /// The value as nft writes it: "10.1.0.5 . 80", "goto chain"; empty in a set.
         public let value: String
-        /// The value as the kernel has it; nil for a verdict, and in a set.
+        /// The value as the kernel has it; nil for a verdict, an object, and in a set.
         public let valueBytes: [UInt8]?
+        /// The name of the object that the element refers to; nil for none.
+        public let object: String?
 
         /// Makes one of these parts.
         public init(key: String, keyBytes: [UInt8], value: String = "", valueBytes: [UInt8]? = nil) {
@@ -25,6 +27,16 @@ public struct NftMap: Sendable {
             self.keyBytes = keyBytes
             self.value = value
             self.valueBytes = valueBytes
+            object = nil
+        }
+
+        /// Makes one that refers to an object, such as a counter.
+        public init(key: String, keyBytes: [UInt8], object: String) {
+            self.key = key
+            self.keyBytes = keyBytes
+            value = "\"\(object)\""
+            valueBytes = nil
+            self.object = object
         }
     }
 
@@ -77,9 +89,10 @@ public struct NftMap: Sendable {
     /// - Parameter setUp: the commands that make what the element leads to, should that be gone when it is committed.
     public func adding(_ element: Element, comment: String, setUp: String = "") -> NftChange {
         let lines = setUp.split(separator: "\n").map { String($0) } + [addCommand(element, comment: comment)]
+        let hasVerdict = element.valueBytes == nil && element.object == nil && !element.value.isEmpty
         return NftChange(
             action: UInt32(CATENA_NFT_ADD_ELEMENT), family: family.rawValue, table: NftTable.name, set: name, key: element.keyBytes,
-            data: element.valueBytes, verdict: element.valueBytes == nil && !element.value.isEmpty ? element.value : nil, comment: comment,
+            data: element.valueBytes, verdict: hasVerdict ? element.value : nil, object: element.object, comment: comment,
             command: lines.joined(separator: "; "))
     }
 
@@ -100,8 +113,17 @@ public struct NftMap: Sendable {
 
     /// The keys of all elements whose comment is wanted, as nft writes them. Lists all: for when the keys are not known.
     public func keys(_ call: ModuleCall, where wanted: (String) -> Bool) throws(CNIError) -> [String] {
+        try list(call, where: wanted).map { $0.key }
+    }
+
+    /// The same, each with the object that it refers to.
+    public func objects(_ call: ModuleCall, where wanted: (String) -> Bool) throws(CNIError) -> [(key: String, object: String)] {
+        try list(call, where: wanted).compactMap { element in element.value?.string.map { (element.key, $0) } }
+    }
+
+    private func list(_ call: ModuleCall, where wanted: (String) -> Bool) throws(CNIError) -> [(key: String, value: JSON?)] {
         guard let json = try call.queryNft("list \(kind) \(place)") else { return [] }
-        var keys: [String] = []
+        var found: [(key: String, value: JSON?)] = []
         for object in json.object?["nftables"]?.array ?? [] {
             for item in object.object?[kind]?.object?["elem"]?.array ?? [] {
                 // In a map each is a pair of key and value.
@@ -109,10 +131,10 @@ public struct NftMap: Sendable {
                     wanted(comment),
                     let value = element["val"], let key = NftMap.key(value)
                 else { continue }
-                keys.append(key)
+                found.append((key, item.array?.last))
             }
         }
-        return keys
+        return found
     }
 
     /// A key of libnftables' JSON as nft writes it; nil for what none of ours has.

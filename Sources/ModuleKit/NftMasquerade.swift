@@ -1,119 +1,135 @@
 import CNI
 import ModuleABI
 
-/// Masquerading of what a container sends out of its network: one map element an address.
+/// Masquerading of what a container sends out of its network: one set element an address, and a base chain for each network, whose one rule
+/// masquerades what goes from these addresses elsewhere.
 ///
-/// The base chain looks the source address up; the element sends the packet to the chain of the container's network, which lets through
-/// what stays in the network and what is multicast, and masquerades the rest.
+/// A set, and not a map of verdicts that lead to the network's chain: of those the kernel looks through all elements whenever one is added.
 enum NftMasquerade {
-    private static let chain = "postrouting_masquerade"
+    /// Where an address's element is, and the chain that asks for it.
+    private struct Place {
+        let set: NftMap
+        let chain: NftChain
+    }
 
-    private static func map(_ family: IPAddress.Family) -> NftMap {
-        family == .v4 ? NftMap("masquerade4", type: "ipv4_addr : verdict") : NftMap("masquerade6", type: "ipv6_addr : verdict")
+    private static let families: [IPAddress.Family] = [.v4, .v6]
+
+    private static func networks(_ family: IPAddress.Family) -> NftMap { set("masquerade\(suffix(family))", family) }
+
+    /// The addresses that are networks of their own: a chain for each would have packets meet as many rules as there are containers.
+    private static func hosts(_ family: IPAddress.Family) -> NftMap { set("masquerade_hosts\(suffix(family))", family) }
+
+    private static func suffix(_ family: IPAddress.Family) -> String { family == .v4 ? "4" : "6" }
+
+    private static func set(_ name: String, _ family: IPAddress.Family) -> NftMap {
+        NftMap(set: name, type: family == .v4 ? "ipv4_addr" : "ipv6_addr", .inet)
+    }
+
+    private static var sets: [NftMap] { families.flatMap { [networks($0), hosts($0)] } }
+
+    private static func place(_ address: IPNetwork) -> Place {
+        let family = address.address.family
+        if address.prefix < family.bits { return Place(set: networks(family), chain: networkChain(address)) }
+        return Place(set: hosts(family), chain: hostsChain(family))
     }
 
     /// Queues the masquerade of these addresses of the call's attachment.
     static func queueAdd(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
-        try NftChain.queueMissing(call, last: chain, purpose: "set up masquerading", sets: sets) { () throws(CNIError) in [base] }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
         for address in addresses {
+            let place = place(address)
             try NftChain.queueMissing(
-                call, last: networkName(address), purpose: "set up masquerading of \(address.network.text)"
-            ) { () throws(CNIError) in [networkChain(address)] }
-            try queue(call, address, comment)
+                call, last: place.chain.name, purpose: "set up masquerading of \(address.network.text)",
+                sets: [NftTable.add] + sets.map { $0.add }
+            ) { () throws(CNIError) in [place.chain] }
+            // IPAM gave the address to this attachment: what another one left behind for it is stale.
+            try call.queueNft(
+                try place.set.replacing(call, element(address), comment: comment), purpose: "masquerade \(address.address.text)")
         }
-    }
-
-    private static func queue(_ call: ModuleCall, _ address: IPNetwork, _ comment: String) throws(CNIError) {
-        let map = map(address.address.family)
-        let element = element(address)
-        // IPAM gave the address to this attachment: what another one left behind for it is stale.
-        try call.queueNft(try map.replacing(call, element, comment: comment), purpose: "masquerade \(address.address.text)")
     }
 
     /// Queues the removal of the attachment's elements for these addresses; of all its elements where none is given.
     static func queueRemove(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) {
-        guard try call.hasNftChain(family: "inet", table: NftTable.name, chain: chain) else { return }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
         var changes: [NftChange] = []
         for address in addresses {
-            let map = map(address.address.family)
-            let element = element(address)
-            if try map.present(call, element.keyBytes)?.comment == comment { changes.append(map.deleting(element)) }
+            guard let (set, found) = try present(call, address), found == comment else { continue }
+            changes.append(set.deleting(element(address)))
         }
         try call.queueNft(changes, purpose: "remove masquerading")
         if addresses.isEmpty { try queueRemoveListed(call, comment) }
     }
 
-    /// Queues the removal of all elements with this comment, found by listing the maps.
+    /// An address's element, by its comment: a module may set addresses as hosts' that IPAM gave with their network, so both sets are asked.
+    private static func present(_ call: ModuleCall, _ address: IPNetwork) throws(CNIError) -> (set: NftMap, comment: String?)? {
+        let family = address.address.family
+        let expected = place(address).set
+        for set in [expected, expected.name == networks(family).name ? hosts(family) : networks(family)] {
+            if let found = try set.present(call, address.address.bytes) { return (set, found.comment) }
+        }
+        return nil
+    }
+
+    /// Queues the removal of all elements with this comment, found by listing the sets.
     private static func queueRemoveListed(_ call: ModuleCall, _ comment: String) throws(CNIError) {
         var commands: [String] = []
-        for family in [IPAddress.Family.v4, .v6] {
-            commands += try map(family).keys(call) { $0 == comment }.map { map(family).deleteCommand(key: $0) }
-        }
+        for set in sets { commands += try set.keys(call) { $0 == comment }.map { set.deleteCommand(key: $0) } }
         if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove masquerading") }
     }
 
     /// STATUS: throws code 50 where nftables can't be used.
-    static func checkAvailable(_ call: ModuleCall) throws(CNIError) { try NftTable.checkAvailable(call, chain: chain) }
+    static func checkAvailable(_ call: ModuleCall) throws(CNIError) { try NftTable.checkAvailable(call, chain: hostsChain(.v4).name) }
 
     /// The differences between these addresses' elements and what is there.
     static func check(_ call: ModuleCall, addresses: [IPNetwork]) throws(CNIError) -> [String] {
-        var lines = try base.differences(call)
-        guard try base.exists(call) else { return lines }
         let comment = NftIdentity.comment(network: call.network, call.attachment)
+        var lines: [String] = []
         for address in addresses {
-            lines += try networkDifferences(call, address).filter { !lines.contains($0) }
-            let map = map(address.address.family)
-            let found = try map.present(call, element(address).keyBytes)
-            if found?.comment != comment {
-                let there = found.map { "that of \($0.comment ?? "no one")" } ?? "none"
-                lines.append("nftables map \(map.name): expected an element for \(address.address.text) of \(comment), found \(there)")
+            let place = place(address)
+            let found = try present(call, address)
+            if let found, found.comment == comment {
+                // The chain is that of another prefix length where the element is in the other set.
+                if found.set.name == place.set.name { lines += try place.chain.differences(call).filter { !lines.contains($0) } }
+                continue
             }
+            let isHost = try place.chain.exists(call)
+            let set = found?.set ?? (isHost ? place.set : networks(address.address.family))
+            let there = found.map { "that of \($0.comment ?? "no one")" } ?? "none"
+            lines.append("nftables \(set.text): expected an element for \(address.address.text) of \(comment), found \(there)")
         }
         return lines
-    }
-
-    /// What is missing of the chain of an address's network.
-    ///
-    /// Not the chain itself: the kernel keeps it while an element leads to it. Where it is not there, the element, which is looked at too, leads
-    /// to that of another prefix length: a module may set addresses as hosts' that IPAM gave with their network.
-    private static func networkDifferences(_ call: ModuleCall, _ address: IPNetwork) throws(CNIError) -> [String] {
-        let chain = networkChain(address)
-        let differences = try chain.differences(call)
-        if differences.isEmpty { return [] }
-        return try chain.exists(call) ? differences : []
     }
 
     /// Queues the removal of what attachments of the call's network hold which are not in use.
     static func collect(_ call: ModuleCall) throws(CNIError) {
         var commands: [String] = []
-        for family in [IPAddress.Family.v4, .v6] { commands += try map(family).collectCommands(call) }
+        for set in sets { commands += try set.collectCommands(call) }
         if !commands.isEmpty { try call.queueNft(commands.joined(separator: "\n"), purpose: "remove masquerading that is not in use") }
     }
 
-    // MARK: Commands
+    // MARK: Chains
 
-    private static var sets: [String] { [NftTable.add, map(.v4).add, map(.v6).add] }
+    private static let hook = "type nat hook postrouting priority 100; policy accept"
 
-    private static var base: NftChain {
-        NftChain(
-            chain, hook: "type nat hook postrouting priority 100; policy accept",
-            rules: ["ip saddr vmap @masquerade4", "ip6 saddr vmap @masquerade6"])
-    }
+    private static func multicast(_ family: IPAddress.Family) -> String { family == .v4 ? "224.0.0.0/4" : "ff00::/8" }
 
+    /// The chain of a network: what its containers send to others is masqueraded, but for multicast.
     static func networkChain(_ address: IPNetwork) -> NftChain {
-        let family = NftTable.family(address.address.family)
-        let multicast = address.address.family == .v4 ? "224.0.0.0/4" : "ff00::/8"
+        let (word, network) = (NftTable.family(address.address.family), address.network.text)
+        let other = "\(word) daddr != \(network) \(word) daddr != \(multicast(address.address.family))"
         return NftChain(
-            networkName(address),
-            rules: ["\(family) daddr \(address.network.text) return", "\(family) daddr \(multicast) return", "masquerade"])
+            "masquerade_\(NftTable.word(address))", hook: hook,
+            rules: ["\(word) saddr \(network) \(other) \(word) saddr @\(networks(address.address.family).name) masquerade"])
     }
 
-    private static func networkName(_ address: IPNetwork) -> String { "masquerade_\(NftTable.word(address))" }
+    /// The chain of all addresses that are networks of their own.
+    private static func hostsChain(_ family: IPAddress.Family) -> NftChain {
+        let word = NftTable.family(family)
+        let set = hosts(family).name
+        return NftChain(set, hook: hook, rules: ["\(word) daddr != \(multicast(family)) \(word) saddr @\(set) masquerade"])
+    }
 
     static func element(_ address: IPNetwork) -> NftMap.Element {
-        NftMap.Element(
-            key: address.address.text, keyBytes: address.address.bytes, value: "goto \(networkName(address))", valueBytes: nil)
+        NftMap.Element(key: address.address.text, keyBytes: address.address.bytes)
     }
 }

@@ -39,7 +39,7 @@ public enum NftChainUse {
         }
     }
 
-    private static func request(_ type: nf_tables_msg_types, _ family: String, flags: Int32 = 0) -> NetlinkMessage {
+    static func request(_ type: nf_tables_msg_types, _ family: String, flags: Int32 = 0) -> NetlinkMessage {
         var message = NetlinkMessage(type: UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(type.rawValue), flags: flags)
         message.append(number(of: family))
         message.append(UInt8(NFNETLINK_V0))

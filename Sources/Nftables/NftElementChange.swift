@@ -16,6 +16,8 @@ public struct NftElementChange: Equatable, Sendable {
         case data([UInt8])
         /// What becomes of the packet.
         case verdict(NftVerdict)
+        /// The name of an object of the table, such as a counter.
+        case object(String)
     }
 
     /// What is done.

@@ -91,6 +91,7 @@ final class NftablesKernel {
         case .none: break
         case .data(let bytes):
             element.nested(Int32(NFTA_SET_ELEM_DATA.rawValue)) { $0.attribute(Int32(NFTA_DATA_VALUE.rawValue), bytes: bytes) }
+        case .object(let name): element.attribute(Int32(NFTA_SET_ELEM_OBJREF.rawValue), name)
         case .verdict(let verdict):
             element.nested(Int32(NFTA_SET_ELEM_DATA.rawValue)) { data in
                 data.nested(Int32(NFTA_DATA_VERDICT.rawValue)) { attributes in

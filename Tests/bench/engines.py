@@ -119,9 +119,8 @@ class Floor(Engine):
             ip link add {self.bridge} type bridge; ip addr add 10.{Engine.number}.0.1/16 dev {self.bridge}; ip link set {self.bridge} up
             nft 'table inet floor {{
                 map ports4 {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
-                map hairpin4 {{ type ipv4_addr : verdict; }}
-                map masquerade4 {{ type ipv4_addr : verdict; }}
-                chain masquerade_net {{ masquerade; }}
+                set hairpin4 {{ type ipv4_addr; }}
+                set masquerade4 {{ type ipv4_addr; }}
             }}'""")
         self.index = shell(f"ip -o link show {self.bridge}").split(":")[0]
         self.address = f"10.{Engine.number}.0.5"

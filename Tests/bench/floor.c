@@ -194,7 +194,7 @@ static void bandwidth(int fd, const char *name, uint32_t rate) {
     commit(fd, m->nlmsg_seq, "queueing disciplines");
 }
 
-/* ---- nftables: elements of maps in one batch ---- */
+/* ---- nftables: elements of maps and sets in one batch ---- */
 
 static void mark(uint16_t type) {
     struct nfgenmsg g = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)};
@@ -212,16 +212,9 @@ static uint32_t element(int add, const char *map, const void *key, size_t key_si
     struct nlattr *nest = mnl_attr_nest_start(m, NFTA_SET_ELEM_KEY);
     mnl_attr_put(m, NFTA_DATA_VALUE, key_size, key);
     mnl_attr_nest_end(m, nest);
-    if (add) {
+    if (add && data) {
         nest = mnl_attr_nest_start(m, NFTA_SET_ELEM_DATA);
-        if (data) {
-            mnl_attr_put(m, NFTA_DATA_VALUE, data_size, data);
-        } else {
-            struct nlattr *verdict = mnl_attr_nest_start(m, NFTA_DATA_VERDICT);
-            mnl_attr_put_u32(m, NFTA_VERDICT_CODE, htonl(NFT_GOTO));
-            mnl_attr_put_strz(m, NFTA_VERDICT_CHAIN, "masquerade_net");
-            mnl_attr_nest_end(m, verdict);
-        }
+        mnl_attr_put(m, NFTA_DATA_VALUE, data_size, data);
         mnl_attr_nest_end(m, nest);
     }
     mnl_attr_nest_end(m, one);

@@ -569,7 +569,7 @@ def test_swift_del_after_the_namespace_is_gone(installed, host, a, netns):
 @pytest.mark.parametrize("damage, named", [
     ("ip -n a addr del 10.1.0.2/32 dev eth0", "10.1.0.2/32"), ("ip -n a link set eth0 down", "down"), ("ip route del 10.1.0.2", "a route to 10.1.0.2/32 on the host"),
     ("ip -6 route del fd00:1::2", "a route to fd00:1::2/128 on the host"), ("ip addr del 169.254.1.1/32 dev $(ls /sys/class/net | grep ^rt-)", "169.254.1.1"),
-    ("nft flush map inet catena masquerade4", "masquerade4"), ("ip -n a link del eth0", "eth0"),
+    ("nft flush set inet catena masquerade4", "masquerade4"), ("ip -n a link del eth0", "eth0"),
 ], ids=["address", "down", "route", "IPv6 route", "gateway", "masquerade", "link"])
 def test_swift_check_finds_damage(installed, host, a, damage, named):
     network = conflist(routed(ipMasq=True))

@@ -1,5 +1,7 @@
 """firewall: packets of containers pass where others are dropped, and stay apart where a policy says so."""
 
+import json
+
 import pytest
 
 from harness import CNIFailure, NoAnswer, ask, bridge, conflist, firewalld, host_local, iptables_drop, portmap, serve
@@ -129,13 +131,15 @@ def test_ingress_policy(runtime, host, outside, a, b, backend, policy, same, oth
         assert answers(b, address(target, family)) == same, family
         assert answers(c, address(target, family)) == other, family
         assert answers(host, address(target, family))
+    if policy != "open" and backend == "nftables":
+        dropped = json.loads(host.out(["nft", "-j", "list", "counter", "inet", "catena", "ingress_br1"]))["nftables"][1]["counter"]
+        assert dropped["packets"] > 0, "the policy counts what it drops"
     assert answers(b, "192.0.2.2") and answers(c, "192.0.2.2") and answers(outside, address(target))
     for net, container in ((one, a), (one, b), (two, c)):
         runtime.check(net, container)
     for net, container in ((one, a), (one, b), (two, c)):
         runtime.delete(net, container)
-    assert "ingress_same" not in host.out(["nft", "list", "ruleset"]) and "ingress_isolated" not in host.out(["nft", "list", "ruleset"])
-    assert "br1" not in host.out(["nft", "list", "ruleset"]), "the last of a network takes its policy along"
+    assert "counter ingress_" not in host.out(["nft", "list", "ruleset"]) and "br1" not in host.out(["nft", "list", "ruleset"]), "the last of a network takes its policy along"
     if backend == "iptables":
         assert "CNI-" not in host.out(["iptables-save"]) + host.out(["ip6tables-save"])
 
@@ -198,6 +202,8 @@ def test_the_shape_of_the_reference(host, runtime, a, backend):
     ({}, "iptables -F FORWARD", "CATENA-FORWARD"), ({"ingressPolicy": "isolated"}, "nft flush set inet catena ingress_bridges", "br1"),
     ({"ingressPolicy": "isolated"}, "for port in $(ip -br link show master br1 | cut -d@ -f1); do bridge link set dev $port isolated off; done", "isolated"),
     ({"ingressPolicy": "same-bridge"}, "nft flush map inet catena ingress6", "fd00:1::2"),
+    ({"ingressPolicy": "same-bridge"}, "nft flush set inet catena ingress_same_bridge4", "10.1.0.2 . \"br1\""),
+    ({"ingressPolicy": "isolated"}, "nft flush chain inet catena ingress", "chain ingress"),
     ({"backend": "iptables"}, "iptables -D CNI-FORWARD -s 10.1.0.2/32 -j ACCEPT", "-s 10.1.0.2/32"),
     ({"backend": "iptables", "ingressPolicy": "isolated"}, "ip6tables -F CNI-ISOLATION-STAGE-1", "CNI-ISOLATION-STAGE-1"),
 ])
@@ -222,8 +228,8 @@ def test_gc_and_status(runtime, host, a, b):
     runtime.status(one)
     runtime.gc(one, [])
     ruleset = host.out(["nft", "list", "ruleset"])
-    assert "id-a" not in ruleset and "ingress_isolated_br1" not in ruleset
-    assert "id-b" in ruleset and "ingress_isolated_br2" in ruleset
+    assert "id-a" not in ruleset and "br1" not in ruleset
+    assert "id-b" in ruleset and "counter ingress_br2 {" in ruleset
 
 
 @pytest.mark.ours("each failure has its code")

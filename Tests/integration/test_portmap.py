@@ -207,6 +207,7 @@ def test_delete_after_the_namespace(runtime, host, a):
 @pytest.mark.ours("its rules have another form")
 @pytest.mark.parametrize("damage, words", [
     ("delete element inet catena ports4 { tcp . 8080 }", "8080/tcp"), ("flush map inet catena ports6", "fd00:1::2"), ("flush ruleset", "prerouting_ports"),
+    ("flush set inet catena hairpin6", "hairpin6: expected an element for fd00:1::2"), ("flush chain inet catena hairpin_10.1.0.0/24", "hairpin_10.1.0.0/24"),
     ("delete element inet catena ports4 { tcp . 8080 }; add element inet catena ports4 { tcp . 8080 comment \"net/id-a/eth0\" : 10.1.0.9 . 80 }", "another target"),
 ])
 def test_check_finds_what_is_missing(runtime, host, a, damage, words):

@@ -194,6 +194,38 @@ def test_masquerade(runtime, host, a, b, outside):
     assert_reaches(a, b, "10.1.0.3", "fd00:1::3", source=("10.1.0.2", "fd00:1::2"))
 
 
+def test_masquerade_and_ports_of_addresses_without_a_network(lab, host, a, b, outside):
+    """Addresses that are networks of their own, /32 and /128, share one chain, however many there are; who is no client of its own
+    network is not masqueraded."""
+    host.write("/run/test/bin/single", """#!/bin/sh
+        cat >/dev/null
+        case $CNI_CONTAINERID in id-a) last=2 ;; *) last=3 ;; esac
+        [ "$CNI_COMMAND" != ADD ] || echo '{"cniVersion": "1.0.0", "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}], "ips": [
+          {"address": "10.7.0.'$last'/32", "gateway": "169.254.1.1"}, {"address": "fd00:7::'$last'/128", "gateway": "fe80::1"}]}'""", 0o755)
+    chain = network(ipam={"type": "single"}, ipMasq=True)
+    chain["plugins"].append({"type": "portmap", "capabilities": {"portMappings": True}})
+    runtime = lab.runtime()
+    runtime.add(chain, a, capabilities={"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]})
+    rules = host.out(["nft", "list", "ruleset"]).count("masquerade\n")
+    runtime.add(chain, b, capabilities={"portMappings": [{"hostPort": 8081, "containerPort": 80, "protocol": "tcp"}]})
+    assert host.out(["nft", "list", "ruleset"]).count("masquerade\n") == rules
+    serve(outside, "tcp", 80)
+    assert_reaches(a, outside, "192.0.2.2", "2001:db8::2", source=("192.0.2.1", "2001:db8::1"))
+    serve(a, "tcp", 80)
+    assert ask(outside, "tcp", "192.0.2.1", 8080).source == "192.0.2.2"
+    assert ask(b, "tcp", "192.0.2.1", 8080).source == "169.254.1.1", "b leaves its network: ipMasq"
+    for place, address in ((host, "127.0.0.1"), (a, "192.0.2.1"), (a, "2001:db8::1")):
+        assert ask(place, "tcp", address, 8080).name == "a", address
+    runtime.check(chain, a)
+    host.run(["nft", "flush set inet catena hairpin_hosts4; flush set inet catena masquerade_hosts6"])
+    with pytest.raises(CNIFailure) as failure:
+        runtime.check(chain, a)
+    assert "masquerade_hosts6: expected an element for fd00:7::2" in failure.value.text
+    runtime.delete(chain, a)
+    runtime.delete(chain, b)
+    assert "elements" not in host.out(["nft", "list", "ruleset"])
+
+
 def test_no_masquerade(runtime, host, a, outside):
     """Without ipMasq the container's own address is the source."""
     runtime.add(network(), a)

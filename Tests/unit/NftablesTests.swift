@@ -41,14 +41,13 @@ import Testing
         let address = try #require(IPNetwork("10.1.0.5/16"))
         #expect(
             NftMasquerade.networkChain(address).commands == """
-                add chain inet catena masquerade_10.1.0.0/16
+                add chain inet catena masquerade_10.1.0.0/16 { type nat hook postrouting priority 100; policy accept; }
                 flush chain inet catena masquerade_10.1.0.0/16
-                add rule inet catena masquerade_10.1.0.0/16 ip daddr 10.1.0.0/16 return
-                add rule inet catena masquerade_10.1.0.0/16 ip daddr 224.0.0.0/4 return
-                add rule inet catena masquerade_10.1.0.0/16 masquerade
+                add rule inet catena masquerade_10.1.0.0/16 ip saddr 10.1.0.0/16 ip daddr != 10.1.0.0/16 ip daddr != 224.0.0.0/4 \
+                ip saddr @masquerade4 masquerade
                 """)
         let element = NftMasquerade.element(address)
-        #expect(element.key == "10.1.0.5" && element.keyBytes == [10, 1, 0, 5] && element.value == "goto masquerade_10.1.0.0/16")
+        #expect(element.key == "10.1.0.5" && element.keyBytes == [10, 1, 0, 5] && element.value.isEmpty)
     }
 
     @Test func commandsOfASetOfFrames() {

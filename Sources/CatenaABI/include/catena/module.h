@@ -313,6 +313,7 @@ typedef struct catena_nft_change {
     const char *comment;   /* adding: at most 127 bytes; may be NULL */
     const char *command;   /* the same in nft(8) syntax, one line; commands before it, each ended by a semicolon, may set up what it needs: they
                             * run where that is gone when it is committed, or where the transaction has text */
+    const char *object;    /* adding to a map of objects: the name of the one that the element refers to, such as a counter; else NULL */
 } catena_nft_change;
 
 typedef struct catena_nft {
