@@ -66,7 +66,7 @@ struct NftPorts {
             }
             changes.append(place.map.deleting(place.element))
         }
-        changes.append(place.map.adding(place.element, comment: comment))
+        changes.append(place.map.adding(place.element, comment: comment, isNew: true))
         try call.queueNft(changes, purpose: "publish host port \(mapping.text)")
     }
 

@@ -21,6 +21,8 @@ public final class ChainEngine {
     private var running: [(what: String, limitMilliseconds: Int)] = []
     private let hostTable = HostTable()
     private var opened: [(type: String, module: LoadedModule)] = []
+    /// Where modules were found: nil for nowhere.
+    private var files: [(type: String, path: String?)] = []
     private var namespaces: NamespaceSockets?
     /// The host's namespace: the thread's own when the engine first needs it.
     private var home: NetworkNamespace?
@@ -119,6 +121,7 @@ public final class ChainEngine {
         transaction.removeAll()
         queuedLinks.removeAll()
         let steps = try request.plugins.map { (plugin) throws(CNIError) in try step(for: plugin, path: request.path) }
+        try findDelegates(of: request.plugins)
         let namespace = try openNamespace(request, steps)
         let home = try hostNamespace()
         namespaces = NamespaceSockets(home: home, container: namespace)
@@ -341,13 +344,39 @@ public final class ChainEngine {
     /// The module of a type, opened at most once; nil where there is none.
     public func module(_ type: String) throws(CNIError) -> LoadedModule? {
         for entry in opened where entry.type == type { return entry.module }
-        guard let path = try directories.file(of: type, &trusted) else { return nil }
+        guard let path = try file(of: type) else { return nil }
         // Opening it already runs code of it.
         enter("\(type): opening the module", limitMilliseconds: ChainPlugin.standardTimeoutSeconds * 1000)
         defer { leave() }
         let module = try LoadedModule(path, type: type)
         opened.append((type, module))
         return module
+    }
+
+    /// The file of a type's module; nil where there is none.
+    private func file(of type: String) throws(CNIError) -> String? {
+        for entry in files where entry.type == type { return entry.path }
+        let path = try directories.file(of: type, &trusted)
+        files.append((type, path))
+        if let path, let progress, progress.isBeside, !directories.isOwn(path) {
+            // It may do with memory what it likes, and write to standard output.
+            progress.needsOwnMemory = true
+            throw CNIError("\(type): a module of others needs a process with memory of its own")
+        }
+        return path
+    }
+
+    /// Finds the modules that the plugins will ask for, as far as their configuration tells: one that needs a process of another kind is found
+    /// before anything is made.
+    private func findDelegates(of plugins: [ChainPlugin]) throws(CNIError) {
+        guard progress?.isBeside == true else { return }
+        for plugin in plugins {
+            for key in ["ipam", "delegate"] {
+                guard let type = plugin.config[key]?.object?["type"]?.string else { continue }
+                // What else is wrong with it is told when it is asked for.
+                do throws(CNIError) { _ = try file(of: type) } catch { if progress?.needsOwnMemory == true { throw error } }
+            }
+        }
     }
 
     /// Runs one operation of one plugin. ADD returns its result.

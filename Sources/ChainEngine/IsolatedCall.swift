@@ -8,19 +8,32 @@ enum IsolatedCall {
     /// Returns what `body` returns, or throws what it throws. After an error `progress.isComplete` tells whether the error is the body's.
     static func run(_ progress: ChildProgress, _ body: () throws(CNIError) -> String) throws(CNIError) -> String {
         let ending: ChildProcess.Ending
-        do throws(Errno) {
-            ending = try ChildProcess.run(progress) {
-                do throws(CNIError) {
-                    let answer = [0] + Array(try body().utf8)
-                    if answer.count <= ChildProcess.answerLimit { return answer }
-                    throw CNIError("the answer has \(answer.count) bytes, more than the \(ChildProcess.answerLimit) that it may have")
-                } catch {
-                    return [1] + Array(error.json(version: nil).text().utf8)
-                }
-            }
+        do throws(Errno) { ending = try ChildProcess.run(progress) { answer(of: body) } } catch { throw noChild(error) }
+        return try result(of: ending, progress)
+    }
+
+    /// The same in a child that shares this process's memory.
+    static func runBeside(
+        _ progress: ChildProgress, _ body: @escaping () throws(CNIError) -> String
+    ) throws(CNIError) -> String {
+        let ending: ChildProcess.Ending
+        do throws(Errno) { ending = try ChildProcess.runBeside(progress) { answer(of: body) } } catch { throw noChild(error) }
+        return try result(of: ending, progress)
+    }
+
+    private static func noChild(_ error: Errno) -> CNIError { CNIError("run modules in a child process: \(error.text)") }
+
+    private static func answer(of body: () throws(CNIError) -> String) -> [UInt8] {
+        do throws(CNIError) {
+            let answer = [0] + Array(try body().utf8)
+            if answer.count <= ChildProcess.answerLimit { return answer }
+            throw CNIError("the answer has \(answer.count) bytes, more than the \(ChildProcess.answerLimit) that it may have")
         } catch {
-            throw CNIError("run modules in a child process: \(error.text)")
+            return [1] + Array(error.json(version: nil).text().utf8)
         }
+    }
+
+    private static func result(of ending: ChildProcess.Ending, _ progress: ChildProgress) throws(CNIError) -> String {
         guard case .answer(let bytes) = ending else { throw describe(ending, progress.current) }
         let text = String(decoding: bytes.dropFirst(), as: UTF8.self)
         if bytes.first == 0 { return text }

@@ -12,13 +12,38 @@ public enum IsolatedOperation {
         _ operation: Operation, undo: ((ChildProgress, Int) throws(CNIError) -> Void)?,
         _ body: (ChildProgress) throws(CNIError) -> String
     ) throws(CNIError) -> String {
-        let progress: ChildProgress
-        do throws(Errno) { progress = try ChildProgress() } catch { throw CNIError("share memory with a child process: \(error.text)") }
+        let progress = try progress()
         do throws(CNIError) {
             return try IsolatedCall.run(progress) { () throws(CNIError) in try body(progress) }
         } catch {
             guard !progress.isComplete, operation == .add, let undo else { throw error }
             throw error.adding(undoAll(progress, undo))
+        }
+    }
+
+    /// The same. Where all modules are Catena's own, which are trusted not to write where they should not, the child shares this process's
+    /// memory. What is undone has memory of its own in any case.
+    static func runBesideWherePossible(
+        _ operation: Operation, undo: ((ChildProgress, Int) throws(CNIError) -> Void)?,
+        _ body: @escaping (ChildProgress) throws(CNIError) -> String
+    ) throws(CNIError) -> String {
+        let progress = try progress(beside: true)
+        do throws(CNIError) {
+            return try IsolatedCall.runBeside(progress) { () throws(CNIError) in try body(progress) }
+        } catch {
+            if progress.needsOwnMemory { return try run(operation, undo: undo, body) }
+            guard !progress.isComplete, operation == .add, let undo else { throw error }
+            let second = try Self.progress()
+            second.step = progress.step
+            throw error.adding(undoAll(second, undo))
+        }
+    }
+
+    private static func progress(beside: Bool = false) throws(CNIError) -> ChildProgress {
+        do throws(Errno) {
+            return try ChildProgress(beside: beside)
+        } catch {
+            throw CNIError("share memory with a child process: \(error.text)")
         }
     }
 

@@ -54,6 +54,12 @@ public struct ModuleDirectories: Sendable {
         return nil
     }
 
+    /// Whether a module's file is the shared object of Catena's own modules: it is beside the directory that leads to it.
+    func isOwn(_ file: String) -> Bool {
+        guard file.hasSuffix("/libcatena-modules.so") else { return false }
+        return paths.contains { PathList.parent(of: $0) == PathList.parent(of: file) }
+    }
+
     /// All files of a plugin type in the directories, the one that counts first; whether they can be used is not looked at.
     public func files(of type: String) -> [String] {
         guard Names.isPluginType(type) else { return [] }

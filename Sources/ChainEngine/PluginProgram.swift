@@ -17,7 +17,7 @@ public enum PluginProgram {
     ///   - body: serves an operation other than VERSION; ADD returns the result.
     static func run(
         about: String, undo: ((PluginInvocation, ChildProgress, Int) throws(CNIError) -> Void)?,
-        _ body: (PluginInvocation, ChildProgress) throws(CNIError) -> CNIResult?
+        _ body: @escaping (PluginInvocation, ChildProgress) throws(CNIError) -> CNIResult?
     ) -> Int32 {
         var received: ReceivedInvocation?
         do throws(CNIError) {
@@ -48,15 +48,15 @@ public enum PluginProgram {
     /// Serves the invocation in a child process, and returns what is to be printed.
     private static func serve(
         _ received: ReceivedInvocation, _ undo: ((PluginInvocation, ChildProgress, Int) throws(CNIError) -> Void)?,
-        _ body: (PluginInvocation, ChildProgress) throws(CNIError) -> CNIResult?
+        _ body: @escaping (PluginInvocation, ChildProgress) throws(CNIError) -> CNIResult?
     ) throws(CNIError) -> String {
         func serve(_ progress: ChildProgress) throws(CNIError) -> String {
             let invocation = try received.decoded()
             guard let result = try body(invocation, progress) else { return "" }
             return try ResultFormat.encode(result, version: invocation.cniVersion).text(indented: true)
         }
-        guard let undo else { return try IsolatedOperation.run(received.operation, undo: nil, serve) }
-        return try IsolatedOperation.run(
+        guard let undo else { return try IsolatedOperation.runBesideWherePossible(received.operation, undo: nil, serve) }
+        return try IsolatedOperation.runBesideWherePossible(
             received.operation, undo: { (progress, steps) throws(CNIError) in try undo(try received.decoded(), progress, steps) }, serve)
     }
 

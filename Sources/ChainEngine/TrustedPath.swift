@@ -36,16 +36,13 @@ struct TrustedPath {
         var walk = self
         let status: stat
         do throws(Refusal) {
-            status = try walk.examine(PathList.join(place, name))
+            status = try walk.follow(from: directory, [name])
         } catch {
-            if error.isAbsence { return nil }
+            // Itself is not there, and not what it leads to.
+            if error.isAbsence && error.place == PathList.join(place, name) { return nil }
             throw error
         }
-        if clinux_is_regular(status.st_mode) != 0 { return PathList.join(place, name) }
-        walk = self
-        guard clinux_is_regular(try walk.follow(from: directory, [name]).st_mode) != 0 else {
-            throw Refusal(place: walk.place, reason: "is not a regular file")
-        }
+        guard clinux_is_regular(status.st_mode) != 0 else { throw Refusal(place: walk.place, reason: "is not a regular file") }
         return walk.place
     }
 

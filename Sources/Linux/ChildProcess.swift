@@ -34,6 +34,33 @@ public enum ChildProcess {
         return killed ? .timeout : .ended(end)
     }
 
+    /// The same in a child that shares this process's memory, while this one stands still: several times faster. For code that is trusted not to
+    /// write where it should not. What the child leaves in memory when it ends stays: a few pages, of a process that ends soon. Its standard
+    /// output is this process's.
+    public static func runBeside(_ progress: ChildProgress, _ body: @escaping () -> [UInt8]) throws(Errno) -> Ending {
+        progress.clear()
+        let work = Work(progress, body)
+        let pid = clinux_run_beside({ $0.map { Unmanaged<Work>.fromOpaque($0).takeUnretainedValue().run() } }, work.pointer)
+        if pid < 0 { throw Errno.current }
+        let end = ProcessEnd.wait(for: pid)
+        if let answer = progress.answer { return .answer(answer) }
+        return end == .signal(SIGKILL) && progress.isPastDeadline ? .timeout : .ended(end)
+    }
+
+    private final class Work {
+        private let progress: ChildProgress
+        private let body: () -> [UInt8]
+
+        init(_ progress: ChildProgress, _ body: @escaping () -> [UInt8]) {
+            self.progress = progress
+            self.body = body
+        }
+
+        var pointer: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
+
+        func run() { progress.answer = body() }
+    }
+
     /// Waits until the child has ended; true where it had to be killed, since it did one thing for too long.
     private static func wait(_ pid: pid_t, _ progress: ChildProgress) -> Bool {
         let process = FileDescriptor(owning: clinux_pidfd_open(pid))
@@ -41,7 +68,7 @@ public enum ChildProcess {
         while true {
             var polled = [
                 pollfd(fd: process.rawValue, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: progress.timer.rawValue, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: progress.timerDescriptor, events: Int16(POLLIN), revents: 0),
             ]
             if poll(&polled, 2, -1) <= 0 { continue }
             if polled[0].revents != 0 { return false }

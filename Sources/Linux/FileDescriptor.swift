@@ -8,7 +8,7 @@ public struct FileDescriptor: ~Copyable {
     /// Takes over a descriptor that is already open.
     public init(owning rawValue: Int32) { self.rawValue = rawValue }
 
-    deinit { _ = close(rawValue) }
+    deinit { if rawValue >= 0 { _ = close(rawValue) } }
 
     /// Opens `path`. The corresponding C function is `open`.
     public static func open(_ path: String, _ flags: Int32, mode: mode_t = 0) throws(Errno) -> FileDescriptor {

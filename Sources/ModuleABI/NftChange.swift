@@ -1,6 +1,6 @@
 /// A change of one element of a set or map: `catena_nft_change` in Swift.
 public struct NftChange: Sendable {
-    /// CATENA_NFT_ADD_ELEMENT or CATENA_NFT_DELETE_ELEMENT.
+    /// CATENA_NFT_ADD_ELEMENT, CATENA_NFT_DELETE_ELEMENT or CATENA_NFT_CREATE_ELEMENT.
     public var action: UInt32
     /// "inet".
     public var family: String

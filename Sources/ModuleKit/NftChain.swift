@@ -31,15 +31,18 @@ public struct NftChain: Sendable {
 
     /// The number of rules that it has; 0 where it is not there.
     public func ruleCount(_ call: ModuleCall) throws(CNIError) -> Int {
+        // Nothing leads to a base chain: what the kernel counts of it are its rules.
+        if hook != nil { return try use(call) }
         let socket = try call.netfilter()
         return try attempt(try NftChainUse.rules(socket, family: family.rawValue, table: NftTable.name, chain: name))
     }
 
     /// How many rules and elements of others lead to it; 0 where it is not there.
-    public func jumpCount(_ call: ModuleCall) throws(CNIError) -> Int {
+    public func jumpCount(_ call: ModuleCall) throws(CNIError) -> Int { try use(call) - ruleCount(call) }
+
+    private func use(_ call: ModuleCall) throws(CNIError) -> Int {
         let socket = try call.netfilter()
-        let use = try attempt(try NftChainUse.count(socket, family: family.rawValue, table: NftTable.name, chain: name)) ?? 0
-        return try use - ruleCount(call)
+        return try attempt(try NftChainUse.count(socket, family: family.rawValue, table: NftTable.name, chain: name)) ?? 0
     }
 
     /// Whether it has to be made: it is not there; in REPAIR also, rules of it are gone.

@@ -80,19 +80,22 @@ public struct NftMap: Sendable {
     }
 
     /// The command that adds an element with the attachment's comment.
-    public func addCommand(_ element: Element, comment: String) -> String {
-        "add element \(place) { \(element.key) comment \"\(comment)\"\(element.value.isEmpty ? "" : " : \(element.value)") }"
+    public func addCommand(_ element: Element, comment: String, isNew: Bool = false) -> String {
+        "\(isNew ? "create" : "add") element \(place) { \(element.key) comment \"\(comment)\"\(element.value.isEmpty ? "" : " : \(element.value)") }"
     }
 
     /// An element with the attachment's comment, as a change to queue.
     ///
-    /// - Parameter setUp: the commands that make what the element leads to, should that be gone when it is committed.
-    public func adding(_ element: Element, comment: String, setUp: String = "") -> NftChange {
-        let lines = setUp.split(separator: "\n").map { String($0) } + [addCommand(element, comment: comment)]
+    /// - Parameters:
+    ///   - isNew: whether it is a failure that the key is there by then.
+    ///   - setUp: the commands that make what the element leads to, should that be gone when it is committed.
+    public func adding(_ element: Element, comment: String, isNew: Bool = false, setUp: String = "") -> NftChange {
+        let lines = setUp.split(separator: "\n").map { String($0) } + [addCommand(element, comment: comment, isNew: isNew)]
         let hasVerdict = element.valueBytes == nil && element.object == nil && !element.value.isEmpty
         return NftChange(
-            action: UInt32(CATENA_NFT_ADD_ELEMENT), family: family.rawValue, table: NftTable.name, set: name, key: element.keyBytes,
-            data: element.valueBytes, verdict: hasVerdict ? element.value : nil, object: element.object, comment: comment,
+            action: UInt32(isNew ? CATENA_NFT_CREATE_ELEMENT : CATENA_NFT_ADD_ELEMENT), family: family.rawValue, table: NftTable.name,
+            set: name, key: element.keyBytes, data: element.valueBytes, verdict: hasVerdict ? element.value : nil, object: element.object,
+            comment: comment,
             command: lines.joined(separator: "; "))
     }
 

@@ -6,6 +6,8 @@ public struct NftElementChange: Equatable, Sendable {
         case add = 1
         /// As `delete element`: a failure where it is not there.
         case delete = 2
+        /// As `create element`: a failure where its key is there.
+        case create = 3
     }
 
     /// A map's value.

@@ -69,8 +69,13 @@ final class NftablesKernel {
     }
 
     private func message(_ change: NftElementChange) throws(NftablesError) -> NetlinkMessage {
-        let type = change.action == .add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM
-        var message = try request(type.rawValue, change.family, flags: change.action == .add ? NLM_F_CREATE : 0)
+        let (type, flags): (nf_tables_msg_types, Int32) =
+            switch change.action {
+            case .add: (NFT_MSG_NEWSETELEM, NLM_F_CREATE)
+            case .create: (NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL)
+            case .delete: (NFT_MSG_DELSETELEM, 0)
+            }
+        var message = try request(type.rawValue, change.family, flags: flags)
         message.attribute(Int32(NFTA_SET_ELEM_LIST_TABLE.rawValue), change.table)
         message.attribute(Int32(NFTA_SET_ELEM_LIST_SET.rawValue), change.set)
         message.nested(Int32(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue)) { list in

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from harness import CNIFailure, Runtime, assert_check_finds, ask, conflist, host_local, run_plugin, serve
+from harness.dhcp import wait_for
 from harness.host import Place
 
 FILES = r"^/var/lib/cni/networks"
@@ -528,6 +529,7 @@ def test_killed_in_the_middle(lab, host, a, lan):
     assert state(host) == device
     for pid in host.strays():
         os.kill(pid, signal.SIGKILL)
+    wait_for("the processes that were killed to end", lambda: not host.strays())
 
 
 # CHECK

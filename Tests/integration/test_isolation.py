@@ -150,6 +150,22 @@ def test_a_delegate_that_crashes(lab, host, a, hostile):
     assert a.link("eth0") is None
 
 
+@pytest.mark.parametrize("signal, words", [("SEGV", "deadly: ADD crashed: signal 11"), ("KILL", "deadly: ADD crashed: signal 9")])
+def test_a_module_of_our_own_that_dies(lab, host, a, signal, words):
+    """Where all modules are Catena's, their process shares its parent's memory: the parent lives on, and undoes."""
+    host.write("/run/test/bin/deadly", f"#!/bin/sh\ncat >/dev/null\n[ $CNI_COMMAND != ADD ] || kill -{signal} $PPID\n", 0o755)
+    with pytest.raises(CNIFailure, match=words):
+        lab.runtime().add(conflist(bridge(ipMasq=True, ipam={"type": "deadly"}), portmap()), a)
+    assert a.link("eth0") is None and host.records() == []
+
+
+def test_a_delegate_of_others_has_memory_of_its_own(lab, host, a, hostile):
+    """A chain of our modules, but for the IPAM plugin: what that writes to standard output is noticed."""
+    with pytest.raises(CNIFailure, match="hostile: ADD wrote to standard output: noise"):
+        lab.runtime().add(conflist(bridge(ipam=hostile('printf("noise"); fflush(stdout)'))), a)
+    assert a.link("eth0") is None and host.records() == []
+
+
 @pytest.fixture
 def wrapper(lab, host):
     """ADD of a module by its wrapper: one error object, exit status 1, nothing else on standard output."""

@@ -115,11 +115,14 @@ import Testing
     }
 
     @Test func whoIsMasqueraded() throws {
-        let target = try #require(IPNetwork("10.1.0.2/16"))
-        func verdict(_ text: String) throws -> String {
-            PortmapRules.verdict(target, try PortmapConfig(ConfigReader(try #require(try JSON(parsing: text).object))))
+        func place(_ text: String, _ target: String = "10.1.0.2/16") throws -> String {
+            let config = try PortmapConfig(ConfigReader(try #require(try JSON(parsing: text).object)))
+            let place = Hairpin(try #require(IPNetwork(target)), config).place
+            return "\(place.map.name) \(place.element.key)"
         }
-        #expect(try verdict("{}") == "goto hairpin_10.1.0.0/16")
-        #expect(try verdict(#"{"snat":false}"#) == "return" && verdict(#"{"masqAll":true,"snat":false}"#) == "goto hairpin_all")
+        #expect(try place("{}") == "hairpin4 10.1.0.2" && place("{}", "fd00::2/64") == "hairpin6 fd00::2")
+        #expect(try place("{}", "10.1.0.2/32") == "hairpin_hosts4 10.1.0.2 . 10.1.0.2")
+        #expect(try place(#"{"snat":false}"#) == "hairpin_none4 10.1.0.2")
+        #expect(try place(#"{"masqAll":true,"snat":false}"#) == "hairpin_all4 10.1.0.2")
     }
 }

@@ -297,6 +297,7 @@ typedef struct catena_nft_element {
 
 #define CATENA_NFT_ADD_ELEMENT 1u    /* as `add element`: no change where the same is there, a failure where its value is another */
 #define CATENA_NFT_DELETE_ELEMENT 2u /* as `delete element`: a failure where it is not there */
+#define CATENA_NFT_CREATE_ELEMENT 3u /* as `create element`: a failure where its key is there */
 
 /* A change of one element of a set or map. */
 typedef struct catena_nft_change {
