@@ -169,10 +169,11 @@ class Crowd:
         shell(f"ip netns del crowd-{self.engine.name}")
 
 
-def scale(kind, sizes, rounds, limits):
-    """{size: {command: {label: Series}}} with so many attachments there; `limits` says up to where an engine goes along."""
-    made = [engine for engine in engines(kind, None) if engine.label in limits]
-    crowds = [Crowd(engine) for engine in made]
+def scale(kind, sizes, rounds, limits, floor):
+    """{size: {command: {label: Series}}} with so many attachments there; `limits` says up to where an engine goes along. The floor runs beside the
+    others' attachments: what grows for it is the kernel's."""
+    made = [engine for engine in engines(kind, floor) if engine.label in limits or engine.label == "floor"]
+    crowds = [Crowd(engine) for engine in made if engine.label in limits]
     found = {}
     try:
         for size in sizes:
@@ -180,9 +181,10 @@ def scale(kind, sizes, rounds, limits):
                 if size <= limits[crowd.engine.label]:
                     crowd.grow(size)
             times = {}
+            there = [engine for engine in made if size <= limits.get(engine.label, size)]
             for _ in range(rounds):
-                for engine in (crowd.engine for crowd in crowds if size <= limits[crowd.engine.label]):
-                    for command in ("ADD", "CHECK", "DEL"):
+                for engine, command in ((engine, command) for engine in there for command in ("ADD", "CHECK", "DEL")):
+                    if engine.can(command):
                         times.setdefault(command, {}).setdefault(engine.label, []).append(engine.run(command))
             found[size] = {command: {label: Series(values) for label, values in of.items()} for command, of in times.items()}
     finally:
