@@ -175,12 +175,7 @@ struct NftForwarding {
     static func missing(_ call: ModuleCall, _ wanted: [(map: NftMap, element: NftMap.Element)]) throws(CNIError) -> [String] {
         let comment = NftIdentity.comment(network: call.network, call.attachment)
         var lines: [String] = []
-        for (map, element) in wanted {
-            let found = try map.present(call, element.keyBytes)
-            if found?.comment == comment { continue }
-            let there = found.map { "that of \($0.comment ?? "no one")" } ?? "none"
-            lines.append("nftables \(map.text): expected an element for \(element.key) of \(comment), found \(there)")
-        }
+        for (map, element) in wanted { lines += try map.differences(call, element, comment: comment) }
         return lines
     }
 

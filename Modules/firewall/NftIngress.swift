@@ -51,10 +51,6 @@ struct NftIngress {
         counterPrefix + (NftIdentity.encode(bridge) == bridge ? bridge : "/" + String(FNV1a.hash(bridge), radix: 16))
     }
 
-    private static func bridgeElement(_ bridge: String) -> NftMap.Element {
-        NftMap.Element(key: "\"\(bridge)\"", keyBytes: interfaceBytes(bridge))
-    }
-
     /// The name of an interface as a key: IFNAMSIZ bytes.
     private static func interfaceBytes(_ name: String) -> [UInt8] {
         Array(name.utf8) + [UInt8](repeating: 0, count: max(0, 16 - name.utf8.count))
@@ -155,7 +151,7 @@ struct NftIngress {
         for counter in counters.sorted() where try counterUse(call, counter) == 0 {
             var commands = ["delete counter inet catena \(counter)"]
             if let bridge = bridge(of: counter, ingress), try bridges.present(call, interfaceBytes(bridge)) != nil {
-                commands.append(bridges.deleteCommand(key: bridgeElement(bridge).key))
+                commands.append(bridges.deleteCommand(key: "\"\(bridge)\""))
             }
             try call.queueNft(commands.joined(separator: "\n"), purpose: "remove counter \(counter)")
             do throws(CNIError) { try call.commitNft() } catch { call.log(.debug, "firewall: \(error.text)") }

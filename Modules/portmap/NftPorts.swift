@@ -161,7 +161,8 @@ struct NftPorts {
                     ? PortmapRules.element(mapping, to: target) : PortmapConditions.element(mapping, to: target, comment: comment)
                 lines += try difference(mapping, place, target)
             }
-            lines += try hairpinDifference(Hairpin(network, config))
+            let hairpin = Hairpin(network, config).place
+            lines += try hairpin.map.differences(call, hairpin.element, comment: comment)
         }
         return lines
     }
@@ -172,12 +173,6 @@ struct NftPorts {
             + (conditions.isEmpty
                 ? []
                 : [PortmapConditions.lookUps, PortmapConditions.chain(of: mappings, to: target.address, conditions, comment: comment)])
-    }
-
-    private func hairpinDifference(_ hairpin: Hairpin) throws(CNIError) -> [String] {
-        let (map, element) = hairpin.place
-        if try map.present(call, element.keyBytes)?.comment == comment { return [] }
-        return ["nftables \(map.text): expected an element for \(element.key) of \(comment), found none"]
     }
 
     private func difference(

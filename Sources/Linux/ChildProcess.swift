@@ -68,7 +68,7 @@ public enum ChildProcess {
         while true {
             var polled = [
                 pollfd(fd: process.rawValue, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: progress.timerDescriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: progress.timer.rawValue, events: Int16(POLLIN), revents: 0),
             ]
             if poll(&polled, 2, -1) <= 0 { continue }
             if polled[0].revents != 0 { return false }

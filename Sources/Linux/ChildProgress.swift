@@ -6,7 +6,7 @@ public final class ChildProgress {
     /// Whether the child shares all of its parent's memory, and the parent stands still.
     public let isBeside: Bool
     /// Expires when the current work has to be done: the child sets it, the parent waits for it. None where the parent stands still.
-    private let timer: FileDescriptor
+    let timer: FileDescriptor
     /// Kills the child then, where the parent stands still. The child makes it; its number may be 0, which is no pointer.
     private var killingTimer: timer_t?
     private var hasKillingTimer = false
@@ -32,9 +32,6 @@ public final class ChildProgress {
         self.timer = timer
         self.memory = memory
     }
-
-    /// The timer that the parent waits for.
-    var timerDescriptor: Int32 { timer.rawValue }
 
     // A program that has run a child beside it ends: the end of the process gives the memory back, too.
     deinit { if !isBeside { munmap(memory, ChildProgress.answerOffset + ChildProgress.answerLimit) } }

@@ -79,6 +79,14 @@ public struct NftMap: Sendable {
         try call.nftElement(family, set: name, key: key)
     }
 
+    /// CHECK: that an element is not there, or another attachment's; nothing where it has this comment.
+    public func differences(_ call: ModuleCall, _ element: Element, comment: String) throws(CNIError) -> [String] {
+        let found = try present(call, element.keyBytes)
+        if found?.comment == comment { return [] }
+        let there = found.map { "that of \($0.comment ?? "no one")" } ?? "none"
+        return ["nftables \(text): expected an element for \(element.key) of \(comment), found \(there)"]
+    }
+
     /// The command that adds an element with the attachment's comment.
     public func addCommand(_ element: Element, comment: String, isNew: Bool = false) -> String {
         "\(isNew ? "create" : "add") element \(place) { \(element.key) comment \"\(comment)\"\(element.value.isEmpty ? "" : " : \(element.value)") }"

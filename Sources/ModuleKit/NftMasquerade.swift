@@ -94,8 +94,7 @@ enum NftMasquerade {
             }
             let isHost = try place.chain.exists(call)
             let set = found?.set ?? (isHost ? place.set : networks(address.address.family))
-            let there = found.map { "that of \($0.comment ?? "no one")" } ?? "none"
-            lines.append("nftables \(set.text): expected an element for \(address.address.text) of \(comment), found \(there)")
+            lines += try set.differences(call, element(address), comment: comment)
         }
         return lines
     }

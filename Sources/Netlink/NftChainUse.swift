@@ -15,10 +15,16 @@ public enum NftChainUse {
         var message = request(NFT_MSG_GETCHAIN, family)
         message.attribute(Int32(NFTA_CHAIN_TABLE.rawValue), table)
         message.attribute(Int32(NFTA_CHAIN_NAME.rawValue), chain)
+        return try use(socket, message, Int32(NFTA_CHAIN_USE.rawValue), "look up chain \(family) \(table) \(chain)")
+    }
+
+    /// The use that the answer to a question for one thing has as an attribute; nil where there is no such thing.
+    static func use(
+        _ socket: NetlinkSocket, _ message: NetlinkMessage, _ attribute: Int32, _ operation: @autoclosure () -> String
+    ) throws(NetlinkError) -> Int? {
         do throws(NetlinkError) {
-            let reply = try socket.request(message, "look up chain \(family) \(table) \(chain)").first
-            let use = reply?.attributes(after: 4).number(Int32(NFTA_CHAIN_USE.rawValue), as: UInt32.self)
-            return use.map { Int(UInt32(bigEndian: $0)) }
+            let reply = try socket.request(message, operation()).first
+            return reply?.attributes(after: 4).number(attribute, as: UInt32.self).map { Int(UInt32(bigEndian: $0)) }
         } catch {
             if error.errno == .noEntry { return nil }
             throw error

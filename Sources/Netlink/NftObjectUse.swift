@@ -14,13 +14,7 @@ public enum NftObjectUse {
         message.attribute(Int32(NFTA_OBJ_TABLE.rawValue), table)
         message.attribute(Int32(NFTA_OBJ_NAME.rawValue), name)
         message.attribute(Int32(NFTA_OBJ_TYPE.rawValue), UInt32(NFT_OBJECT_COUNTER).bigEndian)
-        do throws(NetlinkError) {
-            let reply = try socket.request(message, "look up counter \(family) \(table) \(name)").first
-            let use = reply?.attributes(after: 4).number(Int32(NFTA_OBJ_USE.rawValue), as: UInt32.self)
-            return use.map { Int(UInt32(bigEndian: $0)) }
-        } catch {
-            if error.errno == .noEntry { return nil }
-            throw error
-        }
+        return try NftChainUse.use(
+            socket, message, Int32(NFTA_OBJ_USE.rawValue), "look up counter \(family) \(table) \(name)")
     }
 }

@@ -81,8 +81,8 @@ def test_limits(host, stage, a, name):
     for index, ip in enumerate(result["ips"]):
         address = ip["address"].split("/")[0]
         # How exactly, test_bandwidth.py tells.
-        assert 5_000_000 < bits_per_second(host, a, address, skip=500_000, seconds=1, port=5001 + 2 * index) < 22_000_000
-        assert 2_000_000 < bits_per_second(a, host, ip["gateway"], skip=250_000, seconds=1, port=5002 + 2 * index) < 8_800_000
+        assert 10_000_000 < bits_per_second(host, a, address, skip=500_000, seconds=1, port=5001 + 2 * index) < 22_000_000
+        assert 4_000_000 < bits_per_second(a, host, ip["gateway"], skip=250_000, seconds=2, port=5002 + 2 * index) < 8_800_000
     runtime.check(network, a)
     runtime.delete(network, a)
     assert [link for link in host.ip("link") if link["ifname"].startswith(("bwp", "veth"))] == [] and host.files("/run/cni/tuning") == {}

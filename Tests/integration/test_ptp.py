@@ -88,12 +88,18 @@ def test_several_addresses_with_one_gateway(runtime, host, a):
     assert host.reservations() == []
 
 
-def test_address_without_a_network(lab, host, a):
-    """An address of its own network, /32 or /128, works like any other."""
+def addresses_without_a_network(host):
+    """An IPAM plugin, `single`, that gives each container addresses that are networks of their own."""
     host.write("/run/test/bin/single", """#!/bin/sh
         cat >/dev/null
+        case $CNI_CONTAINERID in id-a) last=2 ;; *) last=3 ;; esac
         [ "$CNI_COMMAND" != ADD ] || echo '{"cniVersion": "1.0.0", "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}], "ips": [
-          {"address": "10.7.0.2/32", "gateway": "169.254.1.1"}, {"address": "fd00:7::2/128", "gateway": "fe80::1"}]}'""", 0o755)
+          {"address": "10.7.0.'$last'/32", "gateway": "169.254.1.1"}, {"address": "fd00:7::'$last'/128", "gateway": "fe80::1"}]}'""", 0o755)
+
+
+def test_address_without_a_network(lab, host, a):
+    """An address of its own network, /32 or /128, works like any other."""
+    addresses_without_a_network(host)
     wanted, runtime = network(ipam={"type": "single"}), lab.runtime()
     runtime.add(wanted, a)
     serve(host, "tcp", 80)
@@ -197,11 +203,7 @@ def test_masquerade(runtime, host, a, b, outside):
 def test_masquerade_and_ports_of_addresses_without_a_network(lab, host, a, b, outside):
     """Addresses that are networks of their own, /32 and /128, share one chain, however many there are; who is no client of its own
     network is not masqueraded."""
-    host.write("/run/test/bin/single", """#!/bin/sh
-        cat >/dev/null
-        case $CNI_CONTAINERID in id-a) last=2 ;; *) last=3 ;; esac
-        [ "$CNI_COMMAND" != ADD ] || echo '{"cniVersion": "1.0.0", "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}], "ips": [
-          {"address": "10.7.0.'$last'/32", "gateway": "169.254.1.1"}, {"address": "fd00:7::'$last'/128", "gateway": "fe80::1"}]}'""", 0o755)
+    addresses_without_a_network(host)
     chain = network(ipam={"type": "single"}, ipMasq=True)
     chain["plugins"].append({"type": "portmap", "capabilities": {"portMappings": True}})
     runtime = lab.runtime()
